@@ -1,0 +1,51 @@
+"""Addresses as Kube-OVN writes them: one per family in one string, joined by a comma."""
+
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from typing import Final
+
+FAMILIES: Final = ("4", "6")
+
+
+def split(text: str) -> tuple[str, ...]:
+    """The members of "v4", "v6" or "v4,v6", without spaces and empty ones."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def parse(text: str) -> IPv4Interface | IPv6Interface:
+    """An address or CIDR.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if "%" in text:
+        raise ValueError(f"{text!r} carries a zone; a zone has no meaning outside one host")
+    return ip_interface(text)
+
+
+def family(text: str) -> str:
+    """Which one: "4" or "6".
+
+    Raises:
+        ValueError: `text` is neither an address nor a CIDR.
+    """
+    return str(parse(text).version)
+
+
+def of_family(text: str, wanted: str) -> str:
+    """The member of "v4,v6" that is of the family `wanted`, or the empty string. Garbage is of no family."""
+    for part in split(text):
+        try:
+            if family(part) == wanted:
+                return part
+        except ValueError:
+            continue
+    return ""
+
+
+def masked(text: str) -> str:
+    """The CIDR without host bits; a bare address becomes a /32 or /128.
+
+    Raises:
+        ValueError: `text` is neither an address nor a CIDR.
+    """
+    return str(parse(text).network)

@@ -1,0 +1,75 @@
+"""Commands: orders to one writer. Each carries final values and the generation, and leaves the writer no choice."""
+
+from typing import TypeAlias
+
+from veg_contracts.base import Value
+from veg_contracts.intent import GatewayStatus, NbRows, PodConfig, Workload
+
+
+class Command(Value, frozen=True, kw_only=True):
+    """Common to all: the gateway (`namespace/name`), its uid, and the generation of the part that it carries."""
+
+    gateway: str
+    gateway_uid: str
+    generation: int
+
+
+class EnsureNb(Command, frozen=True, kw_only=True):
+    """Make the rows that this gateway owns in the Northbound database exactly these. Empty rows: it owns none."""
+
+    rows: NbRows
+
+
+class EnsureWorkload(Command, frozen=True, kw_only=True):
+    """Apply this Deployment (server-side apply)."""
+
+    workload: Workload
+
+
+class RemoveWorkload(Command, frozen=True, kw_only=True):
+    """Delete the gateway's Deployment `namespace/name` if it is ours."""
+
+    namespace: str
+    name: str
+
+
+class EnsureFinalizer(Command, frozen=True, kw_only=True):
+    """Let the VpcEgressGateway have (`present`), or not have, our finalizer."""
+
+    present: bool
+
+
+class EnsureStatus(Command, frozen=True, kw_only=True):
+    """Write the status of the VpcEgressGateway."""
+
+    status: GatewayStatus
+
+
+class RecordKubeEvent(Command, frozen=True, kw_only=True):
+    """Record a Kubernetes Event on the VpcEgressGateway. `type` is Normal or Warning."""
+
+    type: str
+    reason: str
+    message: str
+    at: str
+
+
+class PublishConfig(Command, frozen=True, kw_only=True):
+    """Put the config of a gateway into the KV bucket, or remove it (None). The planner's relay carries it out."""
+
+    config: PodConfig | None
+
+
+AnyCommand: TypeAlias = (
+    EnsureNb | EnsureWorkload | RemoveWorkload | EnsureFinalizer | EnsureStatus | RecordKubeEvent | PublishConfig
+)
+
+COMMAND_TYPES: dict[str, type[AnyCommand]] = {
+    "veg.ovn.ensure-nb.v1": EnsureNb,
+    "veg.kube.ensure-workload.v1": EnsureWorkload,
+    "veg.kube.remove-workload.v1": RemoveWorkload,
+    "veg.kube.ensure-finalizer.v1": EnsureFinalizer,
+    "veg.kube.ensure-status.v1": EnsureStatus,
+    "veg.kube.record-event.v1": RecordKubeEvent,
+    "veg.agent.publish-config.v1": PublishConfig,
+}

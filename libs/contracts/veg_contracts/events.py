@@ -1,0 +1,160 @@
+"""Events: facts in the past tense. Each is the data of one CloudEvent; the envelope is `veg_contracts.envelope`."""
+
+from typing import TypeAlias
+
+from veg_contracts.base import Value
+from veg_contracts.intent import NbRows, Source
+from veg_contracts.objects import AnyProjection
+
+
+class ObjectChanged(Value, frozen=True, kw_only=True):
+    """The watcher saw a new or changed projection of an object."""
+
+    uid: str
+    resource_version: int
+    object: AnyProjection
+
+
+class ObjectDeleted(Value, frozen=True, kw_only=True):
+    """The watcher saw an object go. `resource_version` is that of the deletion."""
+
+    kind: str
+    name: str
+    uid: str
+    resource_version: int
+    namespace: str = ""
+
+
+class KindListed(Value, frozen=True, kw_only=True):
+    """The watcher listed a kind; `uids` is part `part` (from 0) of `parts` of what exists at `resource_version`.
+
+    An object of that kind that is in no part and is not newer than `resource_version` is gone.
+    """
+
+    kind: str
+    resource_version: int
+    part: int
+    parts: int
+    uids: tuple[str, ...]
+
+
+class CommandApplied(Value, frozen=True, kw_only=True):
+    """A writer brought about what the command asks for. `detail` says what it saw, e.g. a Deployment's generation."""
+
+    command_id: str
+    gateway: str
+    gateway_uid: str
+    part: str
+    generation: int
+    detail: dict[str, str] = {}
+
+
+class CommandFailed(Value, frozen=True, kw_only=True):
+    """A writer cannot bring it about, and trying the same again now is of no use. `message` names object and reason."""
+
+    command_id: str
+    gateway: str
+    gateway_uid: str
+    part: str
+    generation: int
+    message: str
+
+
+class CommandRefused(Value, frozen=True, kw_only=True):
+    """A writer has already applied a newer generation of that part."""
+
+    command_id: str
+    gateway: str
+    gateway_uid: str
+    part: str
+    generation: int
+    applied_generation: int
+
+
+class RowsProgrammed(Value, frozen=True, kw_only=True):
+    """Every chassis has the flows of this command: NB_Global.hv_cfg reached the command's `nb_cfg` (ovn-nb(5))."""
+
+    command_id: str
+    gateway: str
+    gateway_uid: str
+    generation: int
+    nb_cfg: int
+
+
+class RowsObserved(Value, frozen=True, kw_only=True):
+    """What the Northbound database holds for a gateway, when it may not be what we wrote.
+
+    `reason` is "resync" (after a start or a lost connection) or "drift" (somebody else changed our rows). `before`
+    is what this writer last wrote or saw, None when it knows nothing. `routers` may be several after such a change.
+    """
+
+    gateway: str
+    reason: str
+    after: tuple[NbRows, ...] = ()
+    before: tuple[NbRows, ...] | None = None
+
+
+class RowsListed(Value, frozen=True, kw_only=True):
+    """After a start or a lost connection: these gateways own rows. All others own none."""
+
+    gateways: tuple[str, ...] = ()
+
+
+class ConfigApplied(Value, frozen=True, kw_only=True):
+    """An agent configured its pod as that generation of the config says; `sources` are those it now takes."""
+
+    gateway: str
+    gateway_uid: str
+    pod: str
+    pod_uid: str
+    generation: int
+    sources: tuple[Source, ...] = ()
+
+
+class ConfigFailed(Value, frozen=True, kw_only=True):
+    """An agent could not configure its pod; it goes on trying. The last good configuration stays."""
+
+    gateway: str
+    gateway_uid: str
+    pod: str
+    pod_uid: str
+    generation: int
+    message: str
+
+
+class Ticked(Value, frozen=True, kw_only=True):
+    """Time passed: what failed may be tried again. The planner appends it itself."""
+
+    at: str
+
+
+AnyEvent: TypeAlias = (
+    ObjectChanged
+    | ObjectDeleted
+    | KindListed
+    | CommandApplied
+    | CommandFailed
+    | CommandRefused
+    | RowsProgrammed
+    | RowsObserved
+    | RowsListed
+    | ConfigApplied
+    | ConfigFailed
+    | Ticked
+)
+
+# CloudEvents `type` of each event. A change that an older reader would misunderstand gets a new version beside the old.
+EVENT_TYPES: dict[str, type[AnyEvent]] = {
+    "veg.k8s.object-changed.v1": ObjectChanged,
+    "veg.k8s.object-deleted.v1": ObjectDeleted,
+    "veg.k8s.kind-listed.v1": KindListed,
+    "veg.writer.command-applied.v1": CommandApplied,
+    "veg.writer.command-failed.v1": CommandFailed,
+    "veg.writer.command-refused.v1": CommandRefused,
+    "veg.ovn.rows-programmed.v1": RowsProgrammed,
+    "veg.ovn.rows-observed.v1": RowsObserved,
+    "veg.ovn.rows-listed.v1": RowsListed,
+    "veg.agent.config-applied.v1": ConfigApplied,
+    "veg.agent.config-failed.v1": ConfigFailed,
+    "veg.planner.ticked.v1": Ticked,
+}

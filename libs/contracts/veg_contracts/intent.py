@@ -1,0 +1,161 @@
+"""Intents: what ONE gateway should look like everywhere, as immutable values with a generation; and their reports.
+
+An intent has five parts, each with the generation at which it last changed. A writer is sent the part it is
+responsible for, with that generation, and refuses an older one than it has already applied.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from veg_contracts.base import KubernetesValue, Value
+
+
+class Part(StrEnum):
+    """The parts of an intent. Each has exactly one writer."""
+
+    NB = "nb"  # ovn-writer
+    WORKLOAD = "workload"  # kube-writer
+    FINALIZER = "finalizer"  # kube-writer
+    STATUS = "status"  # kube-writer
+    CONFIG = "config"  # gw-agent, by way of the KV bucket
+
+
+class RoutePolicy(Value, frozen=True, kw_only=True):
+    """A row of Logical_Router_Policy (ovn-nb(5)). `nexthops` are sorted; `family` is "4" or "6"."""
+
+    family: str
+    priority: int
+    match: str
+    action: str
+    nexthops: tuple[str, ...] = ()
+
+
+class NbRows(Value, frozen=True, kw_only=True):
+    """All rows that one gateway owns in the OVN Northbound database, below one logical router.
+
+    `router` is the Logical_Router's name, empty when there is nothing to own. Rows are sorted.
+    """
+
+    router: str = ""
+    policies: tuple[RoutePolicy, ...] = ()
+
+
+class Workload(Value, frozen=True, kw_only=True):
+    """The Deployment of a gateway: its complete manifest for server-side apply."""
+
+    namespace: str
+    name: str
+    manifest: dict[str, Any]
+
+
+class Route(Value, frozen=True, kw_only=True):
+    """A route inside the pod: `destination` is a CIDR, `gateway` an address, `interface` a device name."""
+
+    destination: str
+    gateway: str
+    interface: str
+
+
+class Source(Value, frozen=True, kw_only=True):
+    """Traffic that the gateway takes: a masked CIDR, and whether it leaves under the gateway's own address."""
+
+    cidr: str
+    snat: bool
+
+
+class PodConfig(Value, frozen=True, kw_only=True):
+    """What every pod of a gateway configures inside itself. The last value stands in the KV bucket.
+
+    `families` lists "4" and/or "6": those the gateway forwards. `routes` are sorted, `sources` too.
+    `lingering` sources have left the spec but OVN may still send their traffic here: they keep their NAT.
+    """
+
+    gateway: str
+    gateway_uid: str
+    generation: int
+    families: tuple[str, ...] = ()
+    internal_interface: str = "eth0"
+    external_interface: str = "net1"
+    routes: tuple[Route, ...] = ()
+    sources: tuple[Source, ...] = ()
+    lingering: tuple[Source, ...] = ()
+
+
+class Condition(KubernetesValue, frozen=True, kw_only=True):
+    """A condition in Kube-OVN's format (it has lastUpdateTime; metav1.Condition has not)."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    observed_generation: int
+    last_transition_time: str = ""
+    last_update_time: str = ""
+
+
+class WorkloadStatus(KubernetesValue, frozen=True, kw_only=True):
+    """`status.workload` of the document: which Deployment, and on which nodes its pods are."""
+
+    api_version: str
+    kind: str
+    name: str
+    nodes: tuple[str, ...] = ()
+
+
+class GatewayStatus(KubernetesValue, frozen=True, kw_only=True):
+    """`status` of a VpcEgressGateway as the document has it; `internal_ips[i]` and `external_ips[i]` are one pod's."""
+
+    replicas: int
+    label_selector: str
+    ready: bool
+    phase: str
+    internal_ips: tuple[str, ...]
+    external_ips: tuple[str, ...]
+    workload: WorkloadStatus
+    conditions: tuple[Condition, ...]
+
+
+class Generations(Value, frozen=True, kw_only=True):
+    """For each part the generation of the intent at which it last changed; 0: never set."""
+
+    nb: int = 0
+    workload: int = 0
+    finalizer: int = 0
+    status: int = 0
+    config: int = 0
+
+    def of(self, part: Part) -> int:
+        """The generation at which `part` last changed."""
+        value: int = getattr(self, part.value)
+        return value
+
+
+class Intent(Value, frozen=True, kw_only=True):
+    """What one gateway should look like everywhere. A part that is None has no place (yet, or any more)."""
+
+    gateway: str
+    gateway_uid: str
+    generation: int
+    parent: int
+    nb: NbRows | None = None
+    workload: Workload | None = None
+    finalizer: bool = False
+    status: GatewayStatus | None = None
+    config: PodConfig | None = None
+    generations: Generations = Generations()
+
+
+class Step(Value, frozen=True, kw_only=True):
+    """One sentence of a report. `state` is "done", "waits" or "refused"; `text` names the objects it speaks of."""
+
+    topic: str
+    state: str
+    text: str
+
+
+class Report(Value, frozen=True, kw_only=True):
+    """Why an intent is what it is, and what it waits for."""
+
+    gateway: str
+    generation: int
+    steps: tuple[Step, ...] = ()

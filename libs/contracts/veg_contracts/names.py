@@ -1,0 +1,74 @@
+"""The one registry of names that we write to, or read from, Kubernetes and OVN.
+
+Sources: the user's document (VPC Egress Gateway of Kube-OVN) and Kube-OVN's own labels and annotations.
+"""
+
+import hashlib
+from typing import Final
+
+GROUP: Final = "kubeovn.io"
+VERSION: Final = "v1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "VpcEgressGateway"
+PLURAL: Final = "vpc-egress-gateways"
+
+DEFAULT_VPC: Final = "ovn-cluster"
+
+# Not Kube-OVN's own finalizer: its reconciler, where it runs, must not let go of a gateway that is ours.
+FINALIZER: Final = f"{GROUP}/vpc-egress-gateway"
+FIELD_MANAGER: Final = "vpc-egress-gateway"
+
+LABEL_APP: Final = "app"
+APP: Final = "vpc-egress-gateway"
+LABEL_GATEWAY: Final = "ovn.kubernetes.io/vpc-egress-gateway"
+
+ANNOTATION_ALLOCATED: Final = "ovn.kubernetes.io/allocated"
+ANNOTATION_LOGICAL_ROUTER: Final = "ovn.kubernetes.io/logical_router"
+ANNOTATION_LOGICAL_SWITCH: Final = "ovn.kubernetes.io/logical_switch"
+ANNOTATION_PORT_NAME: Final = "ovn.kubernetes.io/port_name"
+ANNOTATION_NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
+ANNOTATION_NETWORK_STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
+
+# Priorities of Logical_Router_Policy rows. Kube-OVN's own are 29000 (node gateway), 30000 (node), 31000 (subnet).
+PRIORITY_DROP: Final = 29090
+PRIORITY_CLUSTER: Final = 29100
+PRIORITY_LOCAL: Final = 29150
+
+OVSDB_LOCK: Final = "vpc-egress-gateway"
+OWNER_KEY: Final = "vpc-egress-gateway"
+_VENDOR: Final = "kube-ovn"
+
+_LABEL_VALUE_LENGTH_MAX: Final = 63  # Kubernetes: "Labels and Selectors", syntax and character set
+_LABEL_PREFIX_LENGTH: Final = 54  # + "-" + 8 hex digits = 63
+
+
+def routes_annotation(provider: str) -> str:
+    """The annotation with a pod's extra routes on the network of `provider` ("ovn", or "<nad>.<namespace>")."""
+    return f"{provider}.kubernetes.io/routes"
+
+
+def ip_pool_annotation(provider: str) -> str:
+    """The annotation with the addresses a pod may get on the network of `provider`."""
+    return f"{provider}.kubernetes.io/ip_pool"
+
+
+def label_value(name: str) -> str:
+    """A valid label value for any object name: itself up to 63 characters, else a prefix and a hash of the whole."""
+    if len(name) <= _LABEL_VALUE_LENGTH_MAX:
+        return name
+    return f"{name[:_LABEL_PREFIX_LENGTH]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def workload_labels(gateway_name: str) -> dict[str, str]:
+    """The labels of a gateway's Deployment and pods. They are its selector too, so they never change."""
+    return {LABEL_APP: APP, LABEL_GATEWAY: label_value(gateway_name)}
+
+
+def label_selector(gateway_name: str) -> str:
+    """`status.labelSelector`: the labels above, as the scale subresource wants them."""
+    return ",".join(f"{key}={value}" for key, value in workload_labels(gateway_name).items())
+
+
+def owner_ids(gateway: str, family: str) -> dict[str, str]:
+    """The external_ids of every row of a gateway (`namespace/name`) for the address family "4" or "6"."""
+    return {"vendor": _VENDOR, OWNER_KEY: gateway, "af": family}

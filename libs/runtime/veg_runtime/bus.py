@@ -1,0 +1,166 @@
+"""The connection to NATS JetStream: connect for ever, publish events until the stream has them, consume in order."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import nats
+import nats.errors
+import nats.js.api
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+
+from veg_contracts import permissions, subjects
+from veg_contracts.envelope import Envelope, to_body, to_headers
+from veg_runtime import logs
+from veg_runtime.settings import Settings
+
+_RETRY_S = 0.5
+_FETCH_WAIT_S = 5.0
+_ACK_WAIT_S = 30.0
+_PUBLISH_TIMEOUT_S = 5.0
+
+_LOST = (nats.errors.Error, nats.js.errors.Error, OSError, asyncio.TimeoutError)
+
+log = logs.get("bus")
+
+
+class MessageTooLargeError(ValueError):
+    """A message over the size limit of the bus; it names the subject and the size in bytes."""
+
+
+async def connect(settings: Settings, role: str) -> Client:
+    """Connect, and stay connected: a lost server is waited for, for ever."""
+
+    async def on_error(error: Exception) -> None:
+        log.warning("bus error", error=repr(error))
+
+    async def on_disconnected() -> None:
+        log.warning("bus lost")
+
+    async def on_reconnected() -> None:
+        log.info("bus back")
+
+    while True:
+        try:
+            return await nats.connect(
+                settings.nats_url,
+                name=role,
+                user=settings.nats_user or None,
+                password=settings.nats_password or None,
+                inbox_prefix=permissions.inbox_prefix(role).encode(),
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=_RETRY_S,
+                ping_interval=5,
+                max_outstanding_pings=2,
+                pending_size=0,  # never buffer while disconnected: a publish fails at once and is tried again
+                error_cb=on_error,
+                disconnected_cb=on_disconnected,
+                reconnected_cb=on_reconnected,
+            )
+        except _LOST as error:
+            log.warning("bus not reached", url=settings.nats_url, error=repr(error))
+            await asyncio.sleep(_RETRY_S)
+
+
+async def publish(js: JetStreamContext, envelope: Envelope) -> None:
+    """Publish and wait until the stream has stored it; tries for ever, the id makes that safe.
+
+    Raises:
+        MessageTooLargeError: the message would not fit; nothing was sent.
+    """
+    await publish_raw(js, envelope.subject, to_body(envelope), to_headers(envelope))
+
+
+async def publish_raw(js: JetStreamContext, subject: str, body: bytes, headers: dict[str, str]) -> None:
+    """`publish` for a body and headers that are already made, e.g. those of an outbox."""
+    if len(body) > subjects.MESSAGE_BYTES_MAX:
+        limit = subjects.MESSAGE_BYTES_MAX
+        raise MessageTooLargeError(f"message on {subject}: {len(body)} bytes, at most {limit} are allowed")
+    while True:
+        try:
+            await js.publish(subject, body, headers=headers, timeout=_PUBLISH_TIMEOUT_S)
+        except _LOST as error:
+            log.warning("publish failed, trying again", subject=subject, error=repr(error))
+            await asyncio.sleep(_RETRY_S)
+        else:
+            return
+
+
+async def pull_subscription(
+    js: JetStreamContext, stream: str, subject: str, durable: str, *, in_flight_max: int
+) -> JetStreamContext.PullSubscription:
+    """A durable pull consumer; waits until the stream exists.
+
+    `in_flight_max` of 1 keeps the order even across redeliveries: a message that was not acknowledged comes again
+    before the next one does.
+    """
+    config = nats.js.api.ConsumerConfig(
+        durable_name=durable,
+        filter_subject=subject,
+        ack_policy=nats.js.api.AckPolicy.EXPLICIT,
+        ack_wait=_ACK_WAIT_S,
+        max_ack_pending=in_flight_max,
+    )
+    while True:
+        try:
+            await js.add_consumer(stream, config)
+            return await js.pull_subscribe_bind(durable, stream)
+        except _LOST as error:
+            log.warning("waiting for the stream", stream=stream, error=repr(error))
+            await asyncio.sleep(_RETRY_S)
+
+
+async def fetch(
+    subscription: JetStreamContext.PullSubscription, batch: int, wait_s: float = _FETCH_WAIT_S
+) -> list[Msg]:
+    """Up to `batch` messages; none after `wait_s` without one, or while the bus is away."""
+    try:
+        return await subscription.fetch(batch, timeout=wait_s)
+    except nats.errors.TimeoutError:
+        return []
+    except _LOST as error:
+        log.warning("fetch failed", error=repr(error))
+        await asyncio.sleep(_RETRY_S)
+        return []
+
+
+async def acknowledge(message: Msg) -> None:
+    """Acknowledge; when that is lost the message comes again, which every reader can bear."""
+    try:
+        await message.ack()
+    except _LOST as error:
+        log.warning("acknowledge failed", subject=message.subject, error=repr(error))
+
+
+async def consume(
+    subscription: JetStreamContext.PullSubscription,
+    handle: Callable[[Msg], Awaitable[bool]],
+    stop: asyncio.Event,
+) -> None:
+    """Hand each message to `handle` until `stop`; True acknowledges, False has it delivered again after a moment."""
+    while not stop.is_set():
+        for message in await fetch(subscription, 1):
+            if await handle(message):
+                await acknowledge(message)
+            else:
+                await _again(message)
+
+
+async def _again(message: Msg) -> None:
+    try:
+        await message.nak(delay=_RETRY_S)
+    except _LOST as error:
+        log.warning("nak failed", subject=message.subject, error=repr(error))
+
+
+def jetstream(client: Client) -> JetStreamContext:
+    context: JetStreamContext = client.jetstream(timeout=_PUBLISH_TIMEOUT_S)
+    return context
+
+
+def headers_of(message: Msg) -> dict[str, str]:
+    headers: dict[str, Any] = message.headers or {}
+    return {str(name): str(value) for name, value in headers.items()}

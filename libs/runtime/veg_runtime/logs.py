@@ -1,0 +1,33 @@
+"""Structured logs: one JSON object a line on stderr."""
+
+import logging
+import sys
+
+import structlog
+
+
+def configure(service: str, level: str) -> None:
+    """Set up logging of this process; libraries' warnings come out the same way."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=str),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format='{"level":"warning","library":"%(name)s","event":%(message)r}'
+    )
+
+
+def get(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger that says which part of the service speaks."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(part=name)
+    return logger
