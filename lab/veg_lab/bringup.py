@@ -1,0 +1,131 @@
+"""`up`: from nothing, or from any half of a lab, to a whole one. Every step looks first and makes only what is missing."""
+
+import signal
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from veg_lab import assets, control_plane, nats, netns, network, ovn, postgres, process, services
+from veg_lab.errors import LabError
+from veg_lab.lock import exclusive
+from veg_lab.paths import REPOSITORY, Lab
+from veg_lab.process import Component
+from veg_lab.progress import say, step
+
+_APPLY_WITHIN_S = 30.0
+_MANIFESTS = REPOSITORY / "lab" / "manifests"
+
+
+def up(lab: Lab, *, infra_only: bool) -> None:
+    """Bring the lab up and return when all of it is ready."""
+    began = time.monotonic()
+    assets.ensure(lab)
+    with exclusive(lab):
+        with step("networks"):
+            network.ensure(lab)
+        _in_parallel([_start_external, _start_ovn, _start_postgres, _start_nats, _start_control_plane], lab)
+        _apply_objects(lab)
+        _start_each(lab, _present(services.helpers(lab)))
+        if not infra_only:
+            _start_together(lab, _present(services.components(lab)))
+    say(f"the lab {lab.name!r} is up ({time.monotonic() - began:.1f} s)")
+
+
+def _in_parallel(jobs: Sequence[Callable[[Lab], None]], lab: Lab) -> None:
+    """Run all, then fail with the first failure: the others' state is then known, and a second `up` can go on from it."""
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        futures = [pool.submit(job, lab) for job in jobs]
+    for future in futures:
+        future.result()
+
+
+def start(lab: Lab, component: Component) -> None:
+    """Start one component and say so."""
+    began = time.monotonic()
+    word = "started" if process.start(lab, component) else "runs already"
+    say(f"{component.name}: {word} ({time.monotonic() - began:.1f} s)")
+
+
+def _start_each(lab: Lab, wanted: Sequence[Component]) -> None:
+    for component in wanted:
+        start(lab, component)
+
+
+def _start_together(lab: Lab, wanted: Sequence[Component]) -> None:
+    _in_parallel([partial(_start_each, wanted=[component]) for component in wanted], lab)
+
+
+def _present(wanted: Sequence[Component]) -> list[Component]:
+    for component in filter(services.missing, wanted):
+        say(f"{component.name}: not in this tree yet")
+    return [component for component in wanted if not services.missing(component)]
+
+
+def _start_external(lab: Lab) -> None:
+    _start_each(lab, network.components(lab))
+
+
+def _start_ovn(lab: Lab) -> None:
+    ovn.make_databases(lab)
+    databases, daemons = ovn.components(lab)[:3], ovn.components(lab)[3:]
+    _start_each(lab, databases)
+    ovn.configure_switch(lab)
+    _start_each(lab, daemons)
+    ovn.wait_for_chassis(lab)
+
+
+def _start_postgres(lab: Lab) -> None:
+    with step("postgres: data directory"):
+        postgres.prepare(lab)
+    _start_each(lab, postgres.components(lab))
+    postgres.ensure_database(lab)
+    postgres.migrate(lab)
+
+
+def _start_nats(lab: Lab) -> None:
+    changed = nats.prepare(lab)
+    [server] = nats.components(lab)
+    before = process.running(lab, server.name)
+    start(lab, server)
+    if changed and before is not None:
+        process.send(before.pid, signal.SIGHUP)
+
+
+def _start_control_plane(lab: Lab) -> None:
+    control_plane.prepare(lab)
+    etcd, api_server, *others = control_plane.components(lab)
+    _start_each(lab, [etcd, api_server])
+    _start_together(lab, others)
+
+
+def _apply_objects(lab: Lab) -> None:
+    """CRDs first, then what needs them. The API server makes its own namespaces a moment after it says that it is ready."""
+    with step("CRDs"):
+        definitions = [directory for directory in (REPOSITORY / "lab" / "crds", REPOSITORY / "crds") if any(directory.glob("*.yaml"))]
+        _apply(lab, definitions)
+        if definitions:
+            wait = ("wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
+            netns.run(control_plane.kubectl(lab, *wait))
+    with step("RBAC and the objects of lab/manifests"):
+        rbac = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac.yaml"
+        _apply(lab, [_MANIFESTS, *([rbac] if rbac.exists() else [])])
+        services.ensure_agent_secret(lab)
+
+
+def _apply(lab: Lab, paths: Sequence[Path]) -> None:
+    """Apply, again if the API server does not know a kind or a namespace yet. It predates CEL, so kubectl must not judge."""
+    if not paths:
+        return
+    words = ["apply", "--validate=false", *(f"--filename={path}" for path in paths)]
+    deadline = time.monotonic() + _APPLY_WITHIN_S
+    while True:
+        try:
+            netns.run(control_plane.kubectl(lab, *words))
+        except LabError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            return

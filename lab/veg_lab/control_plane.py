@@ -1,0 +1,156 @@
+"""Kubernetes' control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, their keys and kubeconfigs."""
+
+import json
+import secrets
+from collections.abc import Sequence
+
+from veg_lab import netns, probes
+from veg_lab.paths import MANAGEMENT_ADDRESS, Lab
+from veg_lab.process import Component
+
+API_SERVER = "https://127.0.0.1:6443"
+_ETCD = "http://127.0.0.1:2379"
+# User -> its group. The controller manager acts for all controllers, so it may do everything.
+USERS = {
+    "admin": "system:masters",
+    "kube-ovn": "veg-lab",
+    "node-agent": "veg-lab",
+    "watcher": "veg-lab",
+    "kube-writer": "veg-lab",
+    "kube-controller-manager": "system:masters",
+    "kube-scheduler": "system:masters",
+}
+# No node lifecycle: the lab's nodes send no heartbeats. podgc removes pods of nodes that are gone.
+_CONTROLLERS = "deployment,replicaset,garbagecollector,namespace,podgc,disruption"
+# The default of 20 requests per second would take half a minute for 600 pods.
+_FAST_CLIENT = ("--kube-api-qps=500", "--kube-api-burst=1000")
+
+
+def prepare(lab: Lab) -> None:
+    """Keys, tokens and kubeconfigs; made once, kept for the life of the lab."""
+    _make_keys(lab)
+    tokens = _tokens(lab)
+    for user, token in tokens.items():
+        _write_kubeconfig(lab, user, token)
+
+
+def _make_keys(lab: Lab) -> None:
+    pki = lab.run / "pki"
+    if (pki / "service-account.key").exists():  # the last one that is made
+        return
+    pki.mkdir(mode=0o700, parents=True, exist_ok=True)
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650")
+    ca, server = ("-keyout", f"{pki}/ca.key", "-out", f"{pki}/ca.crt"), ("-keyout", f"{pki}/apiserver.key", "-out", f"{pki}/apiserver.crt")
+    netns.run(["openssl", "req", "-x509", *curve, *ca, "-subj", "/CN=veg-lab"])
+    names = f"subjectAltName=IP:127.0.0.1,IP:{MANAGEMENT_ADDRESS},DNS:localhost,DNS:kubernetes.default.svc"
+    signer = ("-CA", f"{pki}/ca.crt", "-CAkey", f"{pki}/ca.key", "-addext", "basicConstraints=CA:FALSE")
+    netns.run(["openssl", "req", "-x509", *curve, *server, *signer, "-subj", "/CN=kube-apiserver", "-addext", names])
+    netns.run(["openssl", "genrsa", "-out", f"{pki}/service-account.key", "2048"])
+
+
+def _tokens(lab: Lab) -> dict[str, str]:
+    file = lab.secret("tokens.csv")
+    if not file.exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        rows = (f'{secrets.token_hex(24)},{user},{user},"{group}"\n' for user, group in USERS.items())
+        draft = file.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_text("".join(rows))
+        draft.rename(file)
+    return {user: token for token, user, *_ in (line.split(",") for line in file.read_text().splitlines())}
+
+
+def _write_kubeconfig(lab: Lab, user: str, token: str) -> None:
+    path = lab.kubeconfig(user)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    cluster = {"server": API_SERVER, "certificate-authority": f"{lab.run}/pki/ca.crt"}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": lab.name, "cluster": cluster}],
+        "users": [{"name": user, "user": {"token": token}}],
+        "contexts": [{"name": lab.name, "context": {"cluster": lab.name, "user": user}}],
+        "current-context": lab.name,
+    }
+    path.write_text(json.dumps(config, indent=1) + "\n")  # JSON is YAML
+
+
+def components(lab: Lab) -> list[Component]:
+    """The four daemons, in the order of their start."""
+    return [_etcd(lab), _api_server(lab), _controller_manager(lab), _scheduler(lab)]
+
+
+def _component(lab: Lab, name: str, argv: Sequence[str], probe: probes.Probe) -> Component:
+    return Component(name, tuple(argv), probe, lab.namespace(), ready_within_s=60.0)
+
+
+def _etcd(lab: Lab) -> Component:
+    argv = (
+        str(lab.tools / "etcd"),
+        f"--data-dir={lab.run}/etcd",
+        f"--listen-client-urls={_ETCD}",
+        f"--advertise-client-urls={_ETCD}",
+        "--listen-peer-urls=http://127.0.0.1:2380",
+        "--log-level=warn",
+    )
+    return _component(lab, "etcd", argv, probes.answers(lab.namespace(), f"{_ETCD}/health"))
+
+
+def _api_server(lab: Lab) -> Component:
+    pki = lab.run / "pki"
+    argv = (
+        str(lab.kubernetes / "kube-apiserver"),
+        f"--etcd-servers={_ETCD}",
+        "--bind-address=127.0.0.1",
+        "--secure-port=6443",
+        # The lab has no default route to guess an address from, and nobody looks up the `kubernetes` service.
+        f"--advertise-address={MANAGEMENT_ADDRESS}",
+        "--endpoint-reconciler-type=none",
+        f"--tls-cert-file={pki}/apiserver.crt",
+        f"--tls-private-key-file={pki}/apiserver.key",
+        f"--token-auth-file={lab.secret('tokens.csv')}",
+        "--authorization-mode=RBAC",
+        # Pods need no service accounts here, and the lab's nodes are ready when they register.
+        "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
+        "--allow-privileged=true",
+        "--service-cluster-ip-range=10.96.0.0/16",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={pki}/service-account.key",
+        f"--service-account-signing-key-file={pki}/service-account.key",
+    )
+    token = _tokens(lab)["admin"] if lab.secret("tokens.csv").exists() else None
+    ready = probes.answers(lab.namespace(), f"{API_SERVER}/readyz", ca=pki / "ca.crt", token=token)
+    return _component(lab, "kube-apiserver", argv, ready)
+
+
+def _controller_manager(lab: Lab) -> Component:
+    argv = (
+        str(lab.kubernetes / "kube-controller-manager"),
+        f"--kubeconfig={lab.kubeconfig('kube-controller-manager')}",
+        f"--controllers={_CONTROLLERS}",
+        "--leader-elect=false",
+        "--concurrent-deployment-syncs=10",
+        "--concurrent-replicaset-syncs=10",
+        "--bind-address=127.0.0.1",
+        *_FAST_CLIENT,
+    )
+    ready = probes.answers(lab.namespace(), "http://127.0.0.1:10252/healthz")
+    return _component(lab, "kube-controller-manager", argv, ready)
+
+
+def _scheduler(lab: Lab) -> Component:
+    argv = (
+        str(lab.kubernetes / "kube-scheduler"),
+        f"--kubeconfig={lab.kubeconfig('kube-scheduler')}",
+        "--leader-elect=false",
+        "--bind-address=127.0.0.1",
+        *_FAST_CLIENT,
+    )
+    return _component(lab, "kube-scheduler", argv, probes.answers(lab.namespace(), "http://127.0.0.1:10251/healthz"))
+
+
+def kubectl(lab: Lab, *arguments: str, user: str = "admin") -> list[str]:
+    """Words that run kubectl in the lab."""
+    words = [str(lab.tools / "kubectl"), f"--kubeconfig={lab.kubeconfig(user)}", *arguments]
+    return [*netns.enter(lab.namespace()), *words]

@@ -1,0 +1,58 @@
+"""The lab's networks: the machine's namespace, the management bridge, and the external network with its host."""
+
+import sys
+
+from veg_lab import netns, probes
+from veg_lab.paths import MANAGEMENT_ADDRESS, Lab
+from veg_lab.process import Component
+
+EXTERNAL = "ext"
+# What an egress gateway's client sees as "outside": the address of the user's document.
+EXTERNAL_ADDRESSES = ("172.17.0.1/16", "fc00:172:17::1/64")
+# The machine's own addresses there, so that nodes reach the outside too, as nodes do.
+MACHINE_ADDRESSES = ("172.17.0.2/16", "fc00:172:17::2/64")
+NODE_NETWORK = "172.18.0.0/16"
+_SYSCTLS = (
+    "net.ipv4.ip_forward=1",
+    "net.ipv6.conf.all.forwarding=1",
+    # Addresses are usable at once: nobody else can have them.
+    "net.ipv6.conf.all.accept_dad=0",
+    "net.ipv6.conf.default.accept_dad=0",
+)
+
+
+def ensure(lab: Lab) -> None:
+    """Make what is missing; what is there stays as it is."""
+    machine, external = lab.namespace(), lab.namespace(EXTERNAL)
+    for namespace in (machine, external):
+        netns.ensure(namespace)
+        netns.run([*netns.enter(namespace), "sysctl", "-q", "-w", *_SYSCTLS])
+    if not _has_link(machine, "mgmt0"):
+        netns.run([*netns.enter(machine), "ip", "link", "add", "mgmt0", "type", "bridge"])
+    if not _has_link(machine, "eth1"):
+        peer = ["peer", "name", "eth0", "netns", external]
+        netns.run([*netns.enter(machine), "ip", "link", "add", "eth1", "type", "veth", *peer])
+    _batch(machine, _addresses("mgmt0", (f"{MANAGEMENT_ADDRESS}/16",)) + _addresses("eth1", MACHINE_ADDRESSES))
+    back = f"route replace {NODE_NETWORK} via {MACHINE_ADDRESSES[0].split('/')[0]}"
+    _batch(external, [*_addresses("eth0", EXTERNAL_ADDRESSES), back])
+
+
+def components(lab: Lab) -> list[Component]:
+    """The HTTP server of the external host."""
+    namespace = lab.namespace(EXTERNAL)
+    argv = (sys.executable, "-m", "veg_lab.external_host")
+    return [Component("external", argv, probes.answers(namespace, "http://127.0.0.1/"), namespace)]
+
+
+def _has_link(namespace: str, link: str) -> bool:
+    return probes.succeeds([*netns.enter(namespace), "ip", "link", "show", link])()
+
+
+def _addresses(link: str, addresses: tuple[str, ...]) -> list[str]:
+    # `brd +` is for IPv4, `nodad` for IPv6; neither family takes the other's word.
+    words = (f"{address} nodad" if ":" in address else f"{address} brd +" for address in addresses)
+    return [f"link set {link} up", *(f"addr replace {word} dev {link}" for word in words)]
+
+
+def _batch(namespace: str, commands: list[str]) -> None:
+    netns.run([*netns.enter(namespace), "ip", "-batch", "-"], stdin="\n".join(commands) + "\n")

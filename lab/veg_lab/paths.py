@@ -1,0 +1,109 @@
+"""Where everything of one lab lives. Every other module asks here; no other module joins a path of the run directory."""
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from veg_lab.errors import LabError
+
+RUN_ROOT = Path("/run/veg-lab")
+REPOSITORY = Path(__file__).resolve().parents[2]
+POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
+# Interface names are made from the lab's name and are at most 15 characters long; a dot separates the namespaces' parts.
+NAME = re.compile(r"[a-z][a-z0-9-]{0,9}")
+MANAGEMENT_ADDRESS = "10.250.0.1"
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One lab: its name decides all of its paths and namespaces, so two labs never meet."""
+
+    name: str
+    cache: Path
+
+    @property
+    def run(self) -> Path:
+        """Everything that `down` removes."""
+        return RUN_ROOT / self.name
+
+    @property
+    def kubernetes(self) -> Path:
+        """Where kube-apiserver and its friends are: given by the user, or built into the cache."""
+        given = os.environ.get("KUBE_ASSETS") or os.environ.get("KUBEBUILDER_ASSETS")
+        return Path(given) if given else self.cache / "kubernetes"
+
+    @property
+    def tools(self) -> Path:
+        """Etcd and kubectl."""
+        return self.cache / "tools" / "usr" / "bin"
+
+    @property
+    def ovn_tree(self) -> Path:
+        """The unpacked OVN and Open vSwitch."""
+        return self.cache / "ovn"
+
+    @property
+    def nb_remote(self) -> str:
+        """OVN's northbound database."""
+        return f"unix:{self.run}/ovn/nb.sock"
+
+    @property
+    def sb_remote(self) -> str:
+        """OVN's southbound database."""
+        return f"unix:{self.run}/ovn/sb.sock"
+
+    @property
+    def ovs_remote(self) -> str:
+        """Open vSwitch's own database."""
+        return f"unix:{self.run}/ovs/db.sock"
+
+    def namespace(self, *parts: str) -> str:
+        """The network namespace `<name>.<part>…`; without parts, that of the machine itself."""
+        return ".".join((self.name, *parts))
+
+    def log(self, component: str) -> Path:
+        """The log file of a component."""
+        return self.run / "log" / f"{component}.log"
+
+    def secret(self, name: str) -> Path:
+        """A file that only root reads."""
+        return self.run / "secrets" / name
+
+    def kubeconfig(self, user: str) -> Path:
+        """The kubeconfig of a user of the API server."""
+        return self.run / "kubeconfig" / user
+
+    def postgres_url(self, role: str) -> str:
+        """The SQLAlchemy URL of the database for a role."""
+        return f"postgresql+psycopg://{role}@/veg?host={self.run}/postgres"
+
+    def environment(self) -> dict[str, str]:
+        """What every process in the lab sees, so that a shell in the lab and a service agree on where things are."""
+        search = (str(Path(sys.prefix) / "bin"), str(self.tools), os.environ.get("PATH", ""), "/usr/sbin", "/sbin")
+        return {
+            "VEG_LAB": self.name,
+            "VEG_CACHE": str(self.cache),
+            "VEG_NB_REMOTE": self.nb_remote,
+            "OVN_NB_DB": self.nb_remote,
+            "OVN_SB_DB": self.sb_remote,
+            "KUBECONFIG": str(self.kubeconfig("admin")),
+            "PATH": ":".join(part for part in search if part),
+            "PYTHONPATH": ":".join(map(str, source_directories())),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+
+def source_directories() -> tuple[Path, ...]:
+    """The roots of all packages of this repository, so that the lab runs the tree it lies in, installed or not."""
+    several = (found for parent in ("libs", "services") for found in sorted((REPOSITORY / parent).iterdir()))
+    return (REPOSITORY / "lab", REPOSITORY / "cli", *several)
+
+
+def from_environment() -> Lab:
+    """The lab that `$VEG_LAB` names."""
+    name = os.environ.get("VEG_LAB") or "veg"
+    if not NAME.fullmatch(name):
+        raise LabError(f"VEG_LAB={name!r}: a lab's name has 1 to 10 of a-z, 0-9 and '-', and begins with a letter")
+    return Lab(name=name, cache=Path(os.environ.get("VEG_CACHE") or "/var/cache/vpc-egress-gateway"))

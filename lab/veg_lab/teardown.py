@@ -1,0 +1,73 @@
+"""`down`: nothing is left, from whatever half of a lab it starts. The kernel is asked what there is, not a list of ours."""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from veg_lab import netns, postgres, process
+from veg_lab.errors import LabError
+from veg_lab.lock import exclusive
+from veg_lab.paths import RUN_ROOT, Lab
+from veg_lab.progress import say, step
+
+# It would start a pod's containers again while we end them, so it goes first and without a word.
+_RESTARTERS = ("node-agent", "mini-kube-ovn")
+_GRACE_S = 3.0
+_KILL_WITHIN_S = 15.0
+
+
+def down(lab: Lab) -> None:
+    """End every process, remove every namespace and the run directory."""
+    if not lab.run.exists() and not netns.names(lab.name):
+        say(f"the lab {lab.name!r} is down already")
+        return
+    with step(f"the lab {lab.name!r} is down"), exclusive(lab, end_holder=True):
+        for name in _RESTARTERS:
+            process.end(lab, name, signal.SIGKILL)
+        # Its fast shutdown gives back its shared memory; the plain SIGTERM below would make it wait for its clients.
+        process.end(lab, "postgres", signal.SIGINT, grace_s=_GRACE_S)
+        _end_processes(lab)
+        postgres.remove_shared_memory(lab)
+        for name in netns.names(lab.name):
+            netns.remove(name)
+        shutil.rmtree(lab.run)
+    _tidy()
+
+
+def _end_processes(lab: Lab) -> None:
+    spared = _self_and_ancestors()
+    began = time.monotonic()
+    asked: set[int] = set()
+    while left := _processes(lab) - spared:
+        waited_s = time.monotonic() - began
+        if waited_s > _KILL_WITHIN_S:
+            raise LabError(f"these processes do not end, not even by SIGKILL: {sorted(left)}")
+        for pid in left - asked if waited_s < _GRACE_S else left:
+            process.send(pid, signal.SIGTERM if waited_s < _GRACE_S else signal.SIGKILL)
+        asked |= left
+        time.sleep(0.05)
+
+
+def _processes(lab: Lab) -> set[int]:
+    """All in the lab's namespaces, and those of our pid files whose namespace somebody removed."""
+    records = lab.run / "pids"
+    recorded = {process.alive(record) for record in records.iterdir()} if records.is_dir() else set()
+    return netns.processes(netns.names(lab.name)) | {pid for pid in recorded if pid is not None}
+
+
+def _self_and_ancestors() -> set[int]:
+    """`down` may be called from a shell inside the lab."""
+    found: set[int] = set()
+    stat = process.read_stat(Path(f"/proc/{os.getpid()}/stat"))
+    while stat is not None:
+        found.add(stat.pid)
+        stat = process.read_stat(Path(f"/proc/{stat.parent}/stat"))
+    return found
+
+
+def _tidy() -> None:
+    netns.release_directory()
+    if RUN_ROOT.is_dir() and not any(RUN_ROOT.iterdir()):
+        RUN_ROOT.rmdir()
