@@ -1,0 +1,5 @@
+"""A small stand-in for kube-ovn-controller: VPCs, subnets, address management and the default VPC's policies.
+
+It writes to Kubernetes and to OVN what Kube-OVN writes, so that the services under test cannot tell the difference.
+What may NOT live here: anything about egress gateways, and anything that the services import.
+"""

@@ -1,0 +1,182 @@
+"""The rows that OVN's northbound database should hold, as values. No I/O."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from veg_lab.mini_kube_ovn.assign import Assignment, Cluster, Interface
+from veg_lab.mini_kube_ovn.model import Network, Subnet
+from veg_lab.mini_kube_ovn.names import (
+    DEFAULT_VPC,
+    JOIN_SUBNET,
+    VENDOR,
+    node_port,
+    node_port_group,
+    pod_port,
+    router_port,
+    stable_mac,
+    subnet_node_port_group,
+    switch_router_port,
+)
+
+# Kube-OVN's priorities: traffic that stays in the VPC goes before traffic to nodes, and that before any gateway.
+STAY_IN_VPC_PRIORITY = 31000
+TO_NODE_PRIORITY = 30000
+NODE_GATEWAY_PRIORITY = 29000
+
+
+@dataclass(frozen=True)
+class SwitchPort:
+    name: str
+    addresses: tuple[str, ...]
+    type: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    external_ids: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Switch:
+    name: str
+    ports: tuple[SwitchPort, ...]
+
+
+@dataclass(frozen=True)
+class RouterPort:
+    name: str
+    mac: str
+    networks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Route:
+    prefix: str
+    nexthop: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    priority: int
+    match: str
+    action: str
+    nexthops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Router:
+    name: str
+    ports: tuple[RouterPort, ...]
+    routes: tuple[Route, ...] = ()
+    policies: tuple[Policy, ...] = ()
+
+
+@dataclass(frozen=True)
+class PortGroup:
+    name: str
+    ports: frozenset[str]
+    external_ids: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Northbound:
+    switches: tuple[Switch, ...]
+    routers: tuple[Router, ...]
+    port_groups: tuple[PortGroup, ...]
+
+
+def northbound(cluster: Cluster, vpcs: Iterable[str], assignment: Assignment) -> Northbound:
+    names = set(vpcs)
+    subnets = [s for s in cluster.subnets.values() if s.in_ovn and s.vpc in names]
+    return Northbound(
+        switches=tuple(_switch(subnet, assignment) for subnet in subnets),
+        routers=tuple(_router(vpc, subnets, cluster, assignment) for vpc in sorted(names)),
+        port_groups=_port_groups(subnets, assignment),
+    )
+
+
+def _switch(subnet: Subnet, assignment: Assignment) -> Switch:
+    uplink = SwitchPort(
+        name=switch_router_port(subnet.vpc, subnet.name),
+        addresses=("router",),
+        type="router",
+        options={"router-port": router_port(subnet.vpc, subnet.name)},
+        external_ids={**VENDOR, "ls": subnet.name},
+    )
+    pods = [_pod_port(each) for each in assignment.interfaces if each.subnet.name == subnet.name and subnet.in_ovn]
+    nodes = []
+    if subnet.name == JOIN_SUBNET:
+        for node, lease in assignment.nodes.items():
+            address = " ".join([lease.mac, *map(str, lease.addresses)])
+            nodes.append(SwitchPort(node_port(node), (address,), external_ids={**VENDOR, "ls": subnet.name}))
+    return Switch(subnet.name, (uplink, *nodes, *pods))
+
+
+def _pod_port(interface: Interface) -> SwitchPort:
+    pod, lease = interface.pod, interface.lease
+    return SwitchPort(
+        name=pod_port(pod.namespace, pod.name),
+        addresses=(" ".join([lease.mac, *map(str, lease.addresses)]),),
+        external_ids={**VENDOR, "pod": pod.key, "ls": interface.subnet.name},
+    )
+
+
+def _router(vpc: str, subnets: Iterable[Subnet], cluster: Cluster, assignment: Assignment) -> Router:
+    own = [subnet for subnet in subnets if subnet.vpc == vpc]
+    ports = tuple(_router_port(subnet) for subnet in own)
+    if vpc != DEFAULT_VPC:
+        return Router(vpc, ports)
+    join = cluster.subnets.get(JOIN_SUBNET)
+    # A policy acts only on packets that a route has matched before: this one matches everything.
+    routes = tuple(Route(_any(gateway.version), str(gateway)) for gateway in join.gateways) if join else ()
+    return Router(vpc, ports, routes, tuple(_default_vpc_policies(own, cluster, assignment)))
+
+
+def _router_port(subnet: Subnet) -> RouterPort:
+    name = router_port(subnet.vpc, subnet.name)
+    networks = (f"{g}/{n.prefixlen}" for g, n in zip(subnet.gateways, subnet.networks, strict=True))
+    return RouterPort(name, stable_mac(name), tuple(networks))
+
+
+def _any(version: int) -> str:
+    return "0.0.0.0/0" if version == 4 else "::/0"  # noqa: PLR2004 - the IP version
+
+
+def _default_vpc_policies(subnets: Iterable[Subnet], cluster: Cluster, assignment: Assignment) -> Iterable[Policy]:
+    for subnet in subnets:
+        for network in subnet.networks:
+            yield Policy(STAY_IN_VPC_PRIORITY, f"{_ip(network)}.dst == {network}", "allow")
+    for node in cluster.nodes:
+        lease = assignment.nodes.get(node.name)
+        if lease is None:
+            continue
+        join = {address.version: str(address) for address in lease.addresses}
+        for address in node.internal_ips:
+            if address.version in join:
+                match = f"ip{address.version}.dst == {address}"
+                yield Policy(TO_NODE_PRIORITY, match, "reroute", (join[address.version],))
+        for subnet in subnets:
+            if subnet.name == JOIN_SUBNET:
+                continue
+            for version in (n.version for n in subnet.networks if n.version in join):
+                group = subnet_node_port_group(subnet.name, node.name)
+                match = f"ip{version}.src == ${group}_ip{version}"
+                yield Policy(NODE_GATEWAY_PRIORITY, match, "reroute", (join[version],))
+
+
+def _ip(network: Network) -> str:
+    return f"ip{network.version}"
+
+
+def _port_groups(subnets: Iterable[Subnet], assignment: Assignment) -> tuple[PortGroup, ...]:
+    own = [subnet for subnet in subnets if subnet.vpc == DEFAULT_VPC and subnet.name != JOIN_SUBNET]
+    groups = []
+    for node in assignment.nodes:
+        there = [each for each in assignment.interfaces if each.pod.node == node and each.subnet in own]
+        groups.append(PortGroup(node_port_group(node), _port_names(there), {**VENDOR, "networkpolicy": f"node/{node}"}))
+        for subnet in own:
+            ports = _port_names(each for each in there if each.subnet.name == subnet.name)
+            ids = {**VENDOR, "subnet": subnet.name, "node": node}
+            groups.append(PortGroup(subnet_node_port_group(subnet.name, node), ports, ids))
+    return tuple(groups)
+
+
+def _port_names(interfaces: Iterable[Interface]) -> frozenset[str]:
+    return frozenset(pod_port(each.pod.namespace, each.pod.name) for each in interfaces)

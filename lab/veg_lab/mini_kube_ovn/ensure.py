@@ -1,0 +1,184 @@
+"""Makes the northbound database hold the desired rows, in one transaction. Rows of other owners stay as they are."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ovsdbapp import exceptions
+from ovsdbapp.backend.ovs_idl import command, connection
+from ovsdbapp.schema.ovn_northbound import impl_idl
+
+from veg_lab.mini_kube_ovn.desired import Northbound, PortGroup, Router, Switch
+from veg_lab.mini_kube_ovn.names import FOREIGN_OWNER_KEY, VENDOR
+
+# A value by which a row is recognised as the wanted one, whatever its uuid.
+Key = tuple[object, ...]
+
+
+class NorthboundError(Exception):
+    """The database could not be written; the next pass tries again."""
+
+
+class NorthboundDatabase:
+    def __init__(self, remote: str, timeout_s: int = 10) -> None:
+        idl = connection.OvsdbIdl.from_server(remote, "OVN_Northbound")
+        self._api = impl_idl.OvnNbApiIdlImpl(connection.Connection(idl, timeout_s))
+
+    def ensure(self, desired: Northbound) -> None:
+        """Idempotent: an equal database is not written. Raises NorthboundError."""
+        try:
+            # ovsdbapp reports a refused transaction as RuntimeError, a lost server as TimeoutException.
+            with self._api.transaction(check_error=True) as transaction:
+                transaction.add(EnsureNorthbound(self._api, desired))
+        except (RuntimeError, exceptions.TimeoutException) as error:
+            raise NorthboundError(f"northbound database: {error}") from error
+
+
+class EnsureNorthbound(command.BaseCommand):  # type: ignore[misc] # ovsdbapp ships no types
+    """Compares inside the transaction, so that a retry starts from what the database holds then."""
+
+    def __init__(self, api: Any, desired: Northbound) -> None:
+        super().__init__(api)
+        self._desired = desired
+        self._ports: dict[str, Any] = {}
+
+    def run_idl(self, txn: Any) -> None:
+        self._ports = {}
+        self._prune("Logical_Switch", {switch.name for switch in self._desired.switches})
+        self._prune("Logical_Router", {router.name for router in self._desired.routers})
+        self._prune("Port_Group", {group.name for group in self._desired.port_groups})
+        for switch in self._desired.switches:
+            self._ensure_switch(txn, switch)
+        for router in self._desired.routers:
+            self._ensure_router(txn, router)
+        for group in self._desired.port_groups:
+            self._ensure_group(txn, group)
+
+    def _prune(self, table: str, wanted: set[str]) -> None:
+        for row in list(self.api.tables[table].rows.values()):
+            if _is_ours(row) and row.name not in wanted:
+                row.delete()
+
+    def _named(self, txn: Any, table: str, name: str, external_ids: Mapping[str, str]) -> Any:
+        row = next((row for row in self.api.tables[table].rows.values() if row.name == name), None)
+        if row is None:
+            row = txn.insert(self.api.tables[table])
+            row.name = name
+            row.external_ids = dict(external_ids)
+        _set_map(row, "external_ids", external_ids)
+        return row
+
+    def _ensure_switch(self, txn: Any, switch: Switch) -> None:
+        row = self._named(txn, "Logical_Switch", switch.name, VENDOR)
+        wanted: dict[Key, dict[str, Any]] = {
+            (port.name,): {
+                "name": port.name,
+                "type": port.type,
+                "addresses": list(port.addresses),
+                "options": dict(port.options),
+                "external_ids": dict(port.external_ids),
+            }
+            for port in switch.ports
+        }
+        rows = self._ensure_children(txn, (row, "ports", "Logical_Switch_Port"), ("name",), wanted)
+        self._ports.update({str(key[0]): child for key, child in rows.items()})
+
+    def _ensure_router(self, txn: Any, router: Router) -> None:
+        row = self._named(txn, "Logical_Router", router.name, VENDOR)
+        ports: dict[Key, dict[str, Any]] = {
+            (port.name,): {
+                "name": port.name,
+                "mac": port.mac,
+                "networks": sorted(port.networks),
+                "external_ids": {**VENDOR, "lr": router.name, "ls": port.name.removeprefix(f"{router.name}-")},
+            }
+            for port in router.ports
+        }
+        self._ensure_children(txn, (row, "ports", "Logical_Router_Port"), ("name",), ports)
+        routes: dict[Key, dict[str, Any]] = {
+            (route.prefix, route.nexthop): {
+                "ip_prefix": route.prefix,
+                "nexthop": route.nexthop,
+                "external_ids": dict(VENDOR),
+            }
+            for route in router.routes
+        }
+        columns = ("ip_prefix", "nexthop")
+        self._ensure_children(txn, (row, "static_routes", "Logical_Router_Static_Route"), columns, routes)
+        policies: dict[Key, dict[str, Any]] = {
+            (policy.priority, policy.match): {
+                "priority": policy.priority,
+                "match": policy.match,
+                "action": policy.action,
+                "nexthops": sorted(policy.nexthops),
+                "external_ids": dict(VENDOR),
+            }
+            for policy in router.policies
+        }
+        columns = ("priority", "match")
+        self._ensure_children(txn, (row, "policies", "Logical_Router_Policy"), columns, policies)
+
+    def _ensure_children(
+        self, txn: Any, where: tuple[Any, str, str], key: tuple[str, ...], wanted: dict[Key, dict[str, Any]]
+    ) -> dict[Key, Any]:
+        """Rows of the table `where[2]` in the column `where[1]` of the row `where[0]`, found by the `key` columns."""
+        parent, column, table = where
+        found: dict[Key, Any] = {}
+        for row in _references(parent, column):
+            identity = tuple(getattr(row, name) for name in key)
+            if not _is_ours(row):
+                continue
+            if identity in wanted and identity not in found:
+                found[identity] = row
+            else:
+                parent.delvalue(column, row)
+        for identity, values in wanted.items():
+            child = found.get(identity)
+            if child is None:
+                child = txn.insert(self.api.tables[table])
+                found[identity] = child
+                for name, value in values.items():
+                    setattr(child, name, value)
+                parent.addvalue(column, child)
+                continue
+            for name, value in values.items():
+                _set(child, name, value)
+        return found
+
+    def _ensure_group(self, txn: Any, group: PortGroup) -> None:
+        row = self._named(txn, "Port_Group", group.name, group.external_ids)
+        # A pod whose subnet has gone has no port to put into a group.
+        wanted = {name: self._ports[name] for name in group.ports if name in self._ports}
+        found = {port.name: port for port in _references(row, "ports")}
+        for name in found.keys() - wanted.keys():
+            row.delvalue("ports", found[name])
+        for name in sorted(wanted.keys() - found.keys()):
+            row.addvalue("ports", wanted[name])
+
+
+def _is_ours(row: Any) -> bool:
+    ids = row.external_ids
+    # The BFD port of a VPC is described by the Vpc but kept by another owner, with our vendor and without an owner key.
+    return (
+        ids.get("vendor") == VENDOR["vendor"]
+        and FOREIGN_OWNER_KEY not in ids
+        and not str(getattr(row, "name", "")).startswith("bfd@")
+    )
+
+
+def _references(row: Any, column: str) -> list[Any]:
+    """The rows in that column; a row that is being inserted has no value in a column that nobody has set."""
+    return list(getattr(row, column, ()))
+
+
+def _set(row: Any, column: str, value: Any) -> None:
+    if isinstance(value, dict):
+        _set_map(row, column, value)
+    elif (sorted(getattr(row, column)) if isinstance(value, list) else getattr(row, column)) != value:
+        setattr(row, column, value)
+
+
+def _set_map(row: Any, column: str, wanted: Mapping[str, str]) -> None:
+    """Keys of others stay."""
+    for key, value in wanted.items():
+        if getattr(row, column).get(key) != value:
+            row.setkey(column, key, value)
