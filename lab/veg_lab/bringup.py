@@ -1,4 +1,4 @@
-"""`up`: from nothing, or from any half of a lab, to a whole one. Every step looks first and makes only what is missing."""
+"""`up`: from nothing, or from any half of a lab, to a whole one. Every step makes only what is missing."""
 
 import signal
 import time
@@ -34,7 +34,7 @@ def up(lab: Lab, *, infra_only: bool) -> None:
 
 
 def _in_parallel(jobs: Sequence[Callable[[Lab], None]], lab: Lab) -> None:
-    """Run all, then fail with the first failure: the others' state is then known, and a second `up` can go on from it."""
+    """Run all to their end, then fail with the first failure, so that a second `up` meets nothing half done."""
     with ThreadPoolExecutor(len(jobs)) as pool:
         futures = [pool.submit(job, lab) for job in jobs]
     for future in futures:
@@ -101,9 +101,10 @@ def _start_control_plane(lab: Lab) -> None:
 
 
 def _apply_objects(lab: Lab) -> None:
-    """CRDs first, then what needs them. The API server makes its own namespaces a moment after it says that it is ready."""
+    """CRDs first, then what needs them."""
+    crds = (REPOSITORY / "lab" / "crds", REPOSITORY / "crds")
     with step("CRDs"):
-        definitions = [directory for directory in (REPOSITORY / "lab" / "crds", REPOSITORY / "crds") if any(directory.glob("*.yaml"))]
+        definitions = [directory for directory in crds if any(directory.glob("*.yaml"))]
         _apply(lab, definitions)
         if definitions:
             wait = ("wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
@@ -115,7 +116,10 @@ def _apply_objects(lab: Lab) -> None:
 
 
 def _apply(lab: Lab, paths: Sequence[Path]) -> None:
-    """Apply, again if the API server does not know a kind or a namespace yet. It predates CEL, so kubectl must not judge."""
+    """Apply, and again while the API server does not know a kind or a namespace yet.
+
+    It makes its own namespaces a moment after it says that it is ready. It predates CEL, so kubectl must not judge.
+    """
     if not paths:
         return
     words = ["apply", "--validate=false", *(f"--filename={path}" for path in paths)]

@@ -48,7 +48,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lab/lab", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="lab/lab", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, handler: Handler, text: str) -> argparse.ArgumentParser:
@@ -138,8 +140,3 @@ def _logs(lab: Lab, options: argparse.Namespace) -> int:
 def _node(_lab: Lab, options: argparse.Namespace) -> int:
     print(f"lab: node {options.action} comes with step 3", file=sys.stderr)
     return _USAGE_ERROR
-
-
-def _require_up(lab: Lab) -> None:
-    if not netns.exists(lab.namespace()):
-        raise LabError(f"the lab {lab.name!r} is not up; run: lab/lab up")

@@ -1,4 +1,4 @@
-"""Kubernetes' control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, their keys and kubeconfigs."""
+"""Kubernetes' control plane: etcd, API server, controller manager, scheduler, their keys and kubeconfigs."""
 
 import json
 import secrets
@@ -40,7 +40,10 @@ def _make_keys(lab: Lab) -> None:
         return
     pki.mkdir(mode=0o700, parents=True, exist_ok=True)
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650")
-    ca, server = ("-keyout", f"{pki}/ca.key", "-out", f"{pki}/ca.crt"), ("-keyout", f"{pki}/apiserver.key", "-out", f"{pki}/apiserver.crt")
+    ca, server = (
+        ("-keyout", f"{pki}/ca.key", "-out", f"{pki}/ca.crt"),
+        ("-keyout", f"{pki}/apiserver.key", "-out", f"{pki}/apiserver.crt"),
+    )
     netns.run(["openssl", "req", "-x509", *curve, *ca, "-subj", "/CN=veg-lab"])
     names = f"subjectAltName=IP:127.0.0.1,IP:{MANAGEMENT_ADDRESS},DNS:localhost,DNS:kubernetes.default.svc"
     signer = ("-CA", f"{pki}/ca.crt", "-CAkey", f"{pki}/ca.key", "-addext", "basicConstraints=CA:FALSE")

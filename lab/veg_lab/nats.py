@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from veg_contracts.permissions import ROLES, nats_permissions
-
 from veg_lab import probes
 from veg_lab.paths import Lab
 from veg_lab.process import Component
@@ -28,7 +27,7 @@ def components(lab: Lab) -> list[Component]:
 
 
 def prepare(lab: Lab) -> bool:
-    """Passwords and configuration. Returns whether the configuration changed, so that a running server must reread it."""
+    """Passwords and configuration. Returns whether it changed, so that a running server must reread it."""
     directory = lab.run / "nats"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     config = {

@@ -12,13 +12,14 @@ import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import TimeoutError as NatsTimeoutError
+
 from veg_contracts import subjects
 from veg_contracts.permissions import inbox_prefix
 
 
 async def _connect() -> Client:
     user = os.environ["VEG_NATS_USER"]
-    password = Path(os.environ["VEG_NATS_PASSWORD_FILE"]).read_text().strip()
+    password = Path(os.environ["VEG_NATS_PASSWORD_FILE"]).read_text().strip()  # noqa: ASYNC240  a line, at the start
     prefix = inbox_prefix(user).encode()
     return await nats.connect(os.environ["VEG_NATS_URL"], user=user, password=password, inbox_prefix=prefix)
 
@@ -27,7 +28,8 @@ async def _streams(client: Client, _options: argparse.Namespace) -> None:
     print(f"{'STREAM':<20} {'MESSAGES':>9} {'BYTES':>11} {'FIRST':>8} {'LAST':>8}")
     for info in await client.jetstream().streams_info():
         state = info.state
-        print(f"{info.config.name or '':<20} {state.messages:>9} {state.bytes:>11} {state.first_seq:>8} {state.last_seq:>8}")
+        counts = f"{state.messages:>9} {state.bytes:>11} {state.first_seq:>8} {state.last_seq:>8}"
+        print(f"{info.config.name or '':<20} {counts}")
 
 
 async def _kv(client: Client, options: argparse.Namespace) -> None:

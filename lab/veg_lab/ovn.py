@@ -19,7 +19,13 @@ def tool(lab: Lab, program: str, *arguments: str) -> list[str]:
     tree = lab.ovn_tree
     libraries = f"{tree}/usr/lib/x86_64-linux-gnu"
     binary = tree / _PATHS.get(program, "usr/bin") / program
-    return [f"{tree}/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "--library-path", libraries, str(binary), *arguments]
+    return [
+        f"{tree}/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
+        "--library-path",
+        libraries,
+        str(binary),
+        *arguments,
+    ]
 
 
 def environment(lab: Lab) -> dict[str, str]:
@@ -60,7 +66,9 @@ def components(lab: Lab) -> list[Component]:
 
 
 def _database(lab: Lab, name: str, file: Path, socket: Path) -> Component:
-    argv = tool(lab, "ovsdb-server", str(file), f"--remote=punix:{socket}", f"--unixctl={control_socket(lab, name)}", *_LOGGING)
+    argv = tool(
+        lab, "ovsdb-server", str(file), f"--remote=punix:{socket}", f"--unixctl={control_socket(lab, name)}", *_LOGGING
+    )
     return Component(name, tuple(argv), probes.listens(socket), lab.namespace(), environment(lab))
 
 
@@ -87,7 +95,7 @@ def make_databases(lab: Lab) -> None:
 
 
 def configure_switch(lab: Lab) -> None:
-    """One chassis, with its tunnel end on the loopback (there is no second one), and the userspace integration bridge."""
+    """One chassis (its tunnel end on the loopback, as there is no second one) and the userspace bridge."""
     settings = {
         "system-id": CHASSIS,
         "hostname": CHASSIS,
@@ -100,7 +108,20 @@ def configure_switch(lab: Lab) -> None:
     }
     pairs = [f'external_ids:{key}="{value}"' for key, value in settings.items()]
     bridge = ["--may-exist", "add-br", INTEGRATION_BRIDGE, "--", "set", "bridge", INTEGRATION_BRIDGE]
-    netns.run(vsctl(lab, "--no-wait", "set", "Open_vSwitch", ".", *pairs, "--", *bridge, "datapath_type=netdev", "fail_mode=secure"))
+    netns.run(
+        vsctl(
+            lab,
+            "--no-wait",
+            "set",
+            "Open_vSwitch",
+            ".",
+            *pairs,
+            "--",
+            *bridge,
+            "datapath_type=netdev",
+            "fail_mode=secure",
+        )
+    )
 
 
 def nbctl(lab: Lab, *arguments: str) -> str:
@@ -109,7 +130,7 @@ def nbctl(lab: Lab, *arguments: str) -> str:
 
 
 def wait_for_chassis(lab: Lab) -> None:
-    """Wait until the chassis is known and has seen all of the northbound database: the six daemons then work together."""
+    """Wait until the chassis is known and follows the northbound database: all six daemons work together."""
     with step("OVN: the chassis follows the northbound database"):
         netns.run(tool(lab, "ovn-sbctl", f"--db={lab.sb_remote}", "--timeout=20", "wait-until", "Chassis", CHASSIS))
         nbctl(lab, "--timeout=20", "--wait=hv", "sync")

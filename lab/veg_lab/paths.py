@@ -1,4 +1,4 @@
-"""Where everything of one lab lives. Every other module asks here; no other module joins a path of the run directory."""
+"""Where everything of one lab lives, and what every process in it is told about that."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from veg_lab.errors import LabError
 RUN_ROOT = Path("/run/veg-lab")
 REPOSITORY = Path(__file__).resolve().parents[2]
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
-# Interface names are made from the lab's name and are at most 15 characters long; a dot separates the namespaces' parts.
+# A dot separates the parts of a namespace's name, so no lab's name begins another one's namespaces.
 NAME = re.compile(r"[a-z][a-z0-9-]{0,9}")
 MANAGEMENT_ADDRESS = "10.250.0.1"
 

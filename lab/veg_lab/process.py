@@ -2,7 +2,8 @@
 
 Invariants:
 - A pid file is written by the process itself, before it becomes the daemon: a starter that is killed leaves no orphan.
-- It holds the process's own line of /proc, so its start time too: an id that the kernel gave to a stranger is never signalled.
+- It holds the process's own line of /proc, so its start time too: a stranger that the kernel gave the same id is never
+  signalled.
 """
 
 import os
@@ -113,7 +114,9 @@ def start(lab: Lab, component: Component) -> bool:
             time.sleep(0.5)
             continue
         break
-    state = "ended" if running(lab, component.name) is None else f"was not ready within {component.ready_within_s:.0f} s"
+    state = (
+        "ended" if running(lab, component.name) is None else f"was not ready within {component.ready_within_s:.0f} s"
+    )
     raise DaemonFailedError(
         f"{component.name} {state}; the end of {lab.log(component.name)}:\n{log_tail(lab, component.name)}"
     )
@@ -124,9 +127,13 @@ def _spawn(lab: Lab, component: Component) -> None:
     for path in (record, log):
         path.parent.mkdir(parents=True, exist_ok=True)
     record.unlink(missing_ok=True)
-    user = ["setpriv", f"--reuid={component.user}", f"--regid={component.user}", "--init-groups"] if component.user else []
+    user = (
+        ["setpriv", f"--reuid={component.user}", f"--regid={component.user}", "--init-groups"] if component.user else []
+    )
     argv = [*netns.enter(component.namespace), "sh", "-c", _RECORD_AND_EXEC, str(record), *user, *component.argv]
-    environment = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}}
+    environment = {
+        key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
+    }
     environment |= lab.environment() | dict(component.environment)
     with log.open("ab") as sink:
         subprocess.Popen(

@@ -32,8 +32,15 @@ def become(lab: Lab, argv: Sequence[str], *, inside: bool = True, extra: Mapping
     """Replace this process, in the lab's namespace unless `inside` is false."""
     require_up(lab)
     words = [*netns.enter(lab.namespace()), *argv] if inside else list(argv)
+    _exec_words(words, os.environ | lab.environment() | dict(extra or {}))
+
+
+def _exec_words(words: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     sys.stdout.flush()
-    os.execvpe(words[0], words, os.environ | lab.environment() | dict(extra or {}))
+    try:
+        os.execvpe(words[0], list(words), environment)  # noqa: S606
+    except OSError as error:
+        raise LabError(f"{words[0]}: {error.strerror}") from error
 
 
 def _without_dashes(words: list[str]) -> list[str]:
@@ -48,7 +55,11 @@ def _run(lab: Lab, words: list[str]) -> NoReturn:
 
 def _bus(lab: Lab) -> dict[str, str]:
     password = str(nats.password_file(lab, "reader"))
-    return {"VEG_NATS_URL": f"nats://127.0.0.1:{nats.PORT}", "VEG_NATS_USER": "reader", "VEG_NATS_PASSWORD_FILE": password}
+    return {
+        "VEG_NATS_URL": f"nats://127.0.0.1:{nats.PORT}",
+        "VEG_NATS_USER": "reader",
+        "VEG_NATS_PASSWORD_FILE": password,
+    }
 
 
 def _kubectl(lab: Lab, words: list[str]) -> NoReturn:
@@ -112,8 +123,7 @@ def _exec(lab: Lab, words: list[str]) -> NoReturn:
         become(lab, [*netns.enter(namespace), *command], inside=False)
     enter = ["nsenter", f"--target={state['pid']}", "--net", "--mount", "--pid", "--uts", f"--wd={state['cwd']}", "--"]
     environment = {str(key): str(value) for key, value in state["env"].items()}
-    sys.stdout.flush()
-    os.execvpe("nsenter", [*enter, *_privileges(state), *command], environment | {"TERM": os.environ.get("TERM", "dumb")})
+    _exec_words([*enter, *_privileges(state), *command], environment | {"TERM": os.environ.get("TERM", "dumb")})
 
 
 def _container_state(lab: Lab, namespace: str, pod: str, container: str | None) -> dict[str, Any] | None:
@@ -142,7 +152,12 @@ def _privileges(state: Mapping[str, Any]) -> list[str]:
     caps = "-all," + ",".join(f"+{name}" for name in names) if "all" not in names else "+all"
     user = str(state["uid"])
     words = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-    return [*words, f"--bounding-set={caps.rstrip(',')}", f"--inh-caps={caps.rstrip(',')}", f"--ambient-caps={caps.rstrip(',')}"]
+    return [
+        *words,
+        f"--bounding-set={caps.rstrip(',')}",
+        f"--inh-caps={caps.rstrip(',')}",
+        f"--ambient-caps={caps.rstrip(',')}",
+    ]
 
 
 PROGRAMS = {

@@ -30,7 +30,9 @@ def _helper(lab: Lab, name: str, user: str, ready: probes.Probe) -> Component:
 
 def _subnet_is_ready(lab: Lab) -> probes.Probe:
     condition = "--for=condition=Ready"
-    return probes.succeeds(control_plane.kubectl(lab, "wait", condition, "subnet/ovn-default", "subnet/join", "--timeout=1s"))
+    return probes.succeeds(
+        control_plane.kubectl(lab, "wait", condition, "subnet/ovn-default", "subnet/join", "--timeout=1s")
+    )
 
 
 def components(lab: Lab) -> list[Component]:
@@ -78,6 +80,18 @@ def ensure_agent_secret(lab: Lab, namespace: str = "default") -> None:
     """Gateway pods read the bus's password from a Secret of their own namespace."""
     user = "--from-literal=user=gw-agent"
     password = f"--from-file=password={nats.password_file(lab, 'gw-agent')}"
-    words = ("create", "secret", "generic", AGENT_SECRET, user, password, "--namespace", namespace, "--dry-run=client", "-o", "yaml")
+    words = (
+        "create",
+        "secret",
+        "generic",
+        AGENT_SECRET,
+        user,
+        password,
+        "--namespace",
+        namespace,
+        "--dry-run=client",
+        "-o",
+        "yaml",
+    )
     manifest = netns.run(control_plane.kubectl(lab, *words))
     netns.run(control_plane.kubectl(lab, "apply", "-f", "-"), stdin=manifest)

@@ -1,4 +1,4 @@
-"""`down`: nothing is left, from whatever half of a lab it starts. The kernel is asked what there is, not a list of ours."""
+"""`down`: nothing is left, from whatever half of a lab it starts. The kernel is asked what there is."""
 
 import os
 import shutil
