@@ -1,0 +1,119 @@
+"""Ask the probes of a running container, and tell what changed."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from veg_lab import netns
+from veg_lab.node_agent.command import CommandError, run
+from veg_lab.node_agent.probes import Health, Probe, ProbeState, apply_verdict, may_run, observe, probes_of
+from veg_lab.node_agent.spec import ContainerPlan, Json, exec_words
+
+GOOD_STATUS = range(200, 400)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A running container, as a probe reaches it."""
+
+    container: Json
+    plan: ContainerPlan
+    pid: int
+    namespace: str
+    address: str
+    started_at: float
+
+
+class Prober:
+    """The probes of one start of a container. `changed` is called whenever `health` has a new value."""
+
+    def __init__(self, target: Target, health: Health, changed: Callable[[], None]) -> None:
+        self.health = health
+        self._target = target
+        self._changed = changed
+        self._tasks = [asyncio.create_task(self._ask_for_ever(probe)) for probe in probes_of(target.container).values()]
+
+    def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def _ask_for_ever(self, probe: Probe) -> None:
+        state = ProbeState()
+        await asyncio.sleep(max(0.0, self._target.started_at + probe.initial_delay_s - time.time()))
+        while self.health.unhealthy is None:
+            if may_run(probe, self.health):
+                state = observe(probe, state, await ask(probe, self._target))
+                if state.verdict is not None:
+                    self._tell(apply_verdict(self.health, self._target.container, probe, state.verdict))
+            elif probe.kind == "startup":
+                return
+            # Right after the start-up nobody should wait a whole period for the first answer.
+            await asyncio.sleep(probe.period_s if may_run(probe, self.health) else min(probe.period_s, 0.2))
+
+    def _tell(self, health: Health) -> None:
+        if health != self.health:
+            self.health = health
+            self._changed()
+
+
+async def ask(probe: Probe, target: Target) -> bool:
+    """One question. What cannot be asked is a no."""
+    try:
+        if "exec" in probe.action:
+            await run(exec_words(target.plan, target.pid, probe.action["exec"]["command"]), timeout_s=probe.timeout_s)
+            return True
+        if "httpGet" in probe.action:
+            return await asyncio.wait_for(_http_get(probe.action["httpGet"], target), probe.timeout_s)
+        return await asyncio.wait_for(_tcp_connect(probe.action["tcpSocket"], target), probe.timeout_s)
+    except (CommandError, OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
+        return False
+
+
+async def run_hook(hook: Json, plan: ContainerPlan, pid: int, timeout_s: float) -> None:
+    """A preStop hook. Kubernetes goes on whatever becomes of it, and so do we; its output is of no use to anybody."""
+    if "exec" in hook:
+        with suppress(CommandError):
+            await run(exec_words(plan, pid, hook["exec"]["command"]), timeout_s=timeout_s)
+
+
+def _port(value: str | int, container: Json) -> int:
+    named = {port.get("name"): port["containerPort"] for port in container.get("ports", [])}
+    return int(named.get(value, value))
+
+
+async def _connect(action: Json, target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect inside the pod's namespace: the machine itself has no way to a pod."""
+    host = action.get("host") or target.address
+
+    def make() -> socket.socket:
+        with netns.entered(target.namespace):
+            return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+
+    connection = await asyncio.to_thread(make)
+    try:
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, (host, _port(action["port"], target.container)))
+        return await asyncio.open_connection(sock=connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+async def _tcp_connect(action: Json, target: Target) -> bool:
+    _, writer = await _connect(action, target)
+    writer.close()
+    return True
+
+
+async def _http_get(action: Json, target: Target) -> bool:
+    reader, writer = await _connect(action, target)
+    try:
+        path = action.get("path") or "/"
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {target.address}\r\nConnection: close\r\n\r\n".encode())
+        line = await reader.readuntil(b"\r\n")
+        return int(line.split()[1]) in GOOD_STATUS
+    finally:
+        writer.close()
