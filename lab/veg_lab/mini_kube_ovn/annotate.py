@@ -10,7 +10,7 @@ from typing import Any
 from veg_lab.mini_kube_ovn.assign import Assignment, Interface
 from veg_lab.mini_kube_ovn.changes import Patch
 from veg_lab.mini_kube_ovn.ipam import Ipam, Lease
-from veg_lab.mini_kube_ovn.model import Json, Subnet
+from veg_lab.mini_kube_ovn.model import Json, Range, Subnet
 from veg_lab.mini_kube_ovn.names import (
     DEFAULT_SUBNET,
     DEFAULT_VPC,
@@ -170,7 +170,8 @@ def _counts(subnet: Subnet, ipam: Ipam) -> Json:
     for network in subnet.networks:
         # Network and broadcast address are never given out.
         free = network.num_addresses - 2
-        spans = sorted((int(r.first), int(r.last)) for r in subnet.excludes if r.first.version == network.version)
+        never = (*subnet.excludes, *(Range(gateway, gateway) for gateway in subnet.gateways))
+        spans = sorted((int(r.first), int(r.last)) for r in never if r.first.version == network.version)
         at = int(network[0]) + 1
         for first, last in spans:
             free -= max(0, min(last, int(network[-1]) - 1) - max(first, at) + 1)

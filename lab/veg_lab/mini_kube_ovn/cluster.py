@@ -45,6 +45,8 @@ class Api:
     def __init__(self) -> None:
         config.load_kube_config()
         self._client = client.ApiClient()
+        # The name of the field manager, too: what Kube-OVN writes is seen as written by Kube-OVN.
+        self._client.user_agent = "kube-ovn-controller"
 
     def request(self, method: str, path: str, body: Json | None = None, content: str = "application/json") -> Json:
         """One request. Raises ClusterError."""

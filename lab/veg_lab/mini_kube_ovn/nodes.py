@@ -20,8 +20,6 @@ from veg_lab.mini_kube_ovn.names import DEFAULT_VPC, JOIN_SUBNET, node_port
 
 NODE_BRIDGE = "br-node"
 NODE_BRIDGE_ADDRESS = "172.18.0.1/16"
-# The external host is also on the nodes' network: it sees the node's address of traffic that leaves through a node.
-EXTERNAL_HOST_ADDRESS = "172.18.0.254/16"
 JOIN_MTU = 1400
 
 
@@ -94,21 +92,13 @@ class NodeNetworks:
             self._done[plan.name] = plan
 
     def _ensure_bridge(self) -> None:
-        script = [
-            _unless(f"ip link show {NODE_BRIDGE}", f"ip link add {NODE_BRIDGE} type bridge"),
-            f"ip address replace {NODE_BRIDGE_ADDRESS} dev {NODE_BRIDGE}",
-            f"ip link set {NODE_BRIDGE} up",
-        ]
-        external = f"{self._lab}.ext"
-        if (Path("/run/netns") / external).exists():
-            add = f"ip link add node-ext type veth peer name node0 netns {external}"
-            script += [
-                _unless("ip link show node-ext", add),
-                f"ip link set node-ext master {NODE_BRIDGE} up",
-                f"ip -n {external} address replace {EXTERNAL_HOST_ADDRESS} dev node0",
-                f"ip -n {external} link set node0 up",
+        _run(
+            [
+                _unless(f"ip link show {NODE_BRIDGE}", f"ip link add {NODE_BRIDGE} type bridge"),
+                f"ip address replace {NODE_BRIDGE_ADDRESS} dev {NODE_BRIDGE}",
+                f"ip link set {NODE_BRIDGE} up",
             ]
-        _run(script)
+        )
 
     def _ensure_node(self, plan: NodePlan, namespace: str) -> None:
         ovn, eth = f"node{plan.number}-ovn", f"node{plan.number}-eth"
@@ -128,14 +118,13 @@ class NodeNetworks:
             ]
         )
         self._ensure_port(ovn, node_port(plan.name))
-        external = ip_interface(EXTERNAL_HOST_ADDRESS).ip
         masquerade = f"POSTROUTING -o eth0 ! -s {plan.node_address.partition('/')[0]} -j MASQUERADE"
         _run(
             [
                 "sysctl -qw net.ipv4.ip_forward=1",
                 # Checksums of the userspace datapath would stay empty.
                 "ethtool -K ovn0 tx off >/dev/null",
-                f"ip route replace default via {external} dev eth0",
+                f"ip route replace default via {ip_interface(NODE_BRIDGE_ADDRESS).ip} dev eth0",
                 *(f"ip route replace {cidr} via {plan.gateway} dev ovn0 proto static" for cidr in plan.pod_networks),
                 _unless(f"iptables -w -t nat -C {masquerade}", f"iptables -w -t nat -A {masquerade}"),
             ],
