@@ -31,6 +31,18 @@ def family(text: str) -> str:
     return str(parse(text).version)
 
 
+def families(text: str) -> tuple[str, ...]:
+    """The family of each member of "v4", "v6" or "v4,v6".
+
+    Raises:
+        ValueError: there is no member, one of them is neither an address nor a CIDR, or a family comes twice.
+    """
+    found = tuple(family(part) for part in split(text))
+    if not found or len(set(found)) != len(found):
+        raise ValueError(f'{text!r} is not "v4", "v6" or "v4,v6"')
+    return found
+
+
 def of_family(text: str, wanted: str) -> str:
     """The member of "v4,v6" that is of the family `wanted`, or the empty string. Garbage is of no family."""
     for part in split(text):

@@ -3,6 +3,7 @@
 from typing import TypeAlias
 
 from veg_contracts.base import Value
+from veg_contracts.configuration import PlannerSettings
 from veg_contracts.intent import NbRows, Source
 from veg_contracts.objects import AnyProjection
 
@@ -128,6 +129,12 @@ class Ticked(Value, frozen=True, kw_only=True):
     at: str
 
 
+class PlannerConfigured(Value, frozen=True, kw_only=True):
+    """A planner started with these settings, and they differ from those in the log. It appends this itself."""
+
+    settings: PlannerSettings
+
+
 AnyEvent: TypeAlias = (
     ObjectChanged
     | ObjectDeleted
@@ -141,6 +148,7 @@ AnyEvent: TypeAlias = (
     | ConfigApplied
     | ConfigFailed
     | Ticked
+    | PlannerConfigured
 )
 
 # CloudEvents `type` of each event. A change that an older reader would misunderstand gets a new version beside the old.
@@ -157,4 +165,5 @@ EVENT_TYPES: dict[str, type[AnyEvent]] = {
     "veg.agent.config-applied.v1": ConfigApplied,
     "veg.agent.config-failed.v1": ConfigFailed,
     "veg.planner.ticked.v1": Ticked,
+    "veg.planner.configured.v1": PlannerConfigured,
 }

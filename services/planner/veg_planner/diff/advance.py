@@ -1,0 +1,85 @@
+"""A draft becomes an intent: generation, parent, and for each part the generation at which it last changed."""
+
+import msgspec
+
+from veg_contracts.intent import Condition, GatewayStatus, Generations, Intent, NbRows, Part, PodConfig
+from veg_planner.plan.draft import Draft
+
+
+def advance(
+    last: Intent | None, draft: Draft, *, time: str, floor: int = 0, again: frozenset[Part] = frozenset()
+) -> Intent | None:
+    """The next intent, or None when nothing differs from the last one.
+
+    `time` is that of the event that led here. `floor` is a generation that writers have seen already: the new one is
+    higher. `again` are parts whose generation must rise although they did not change, because a writer refused it.
+    """
+    status = _stamped(last.status if last is not None else None, draft.status, time)
+    successor = last is not None and last.gateway_uid != draft.gateway_uid  # of the same name: all is to be said again
+    changed = {part for part in Part if successor or _differs(last, draft, status, part)} | again
+    if not changed:
+        return None
+    parent = last.generation if last is not None else 0
+    generation = max(parent, floor) + 1
+    before = last.generations if last is not None else Generations()
+    generations = msgspec.structs.replace(before, **{part.value: generation for part in changed})
+    config = draft.config
+    if config is not None:
+        config = msgspec.structs.replace(config, generation=generations.config)
+    return Intent(
+        gateway=draft.gateway,
+        gateway_uid=draft.gateway_uid,
+        generation=generation,
+        parent=parent,
+        nb=_rows(last, draft),
+        workload=draft.workload,
+        finalizer=draft.finalizer,
+        status=status,
+        config=config,
+        generations=generations,
+    )
+
+
+def _differs(last: Intent | None, draft: Draft, status: GatewayStatus | None, part: Part) -> bool:
+    match part:
+        case Part.NB:
+            return _rows(last, draft) != (last.nb if last is not None else None)
+        case Part.WORKLOAD:
+            return draft.workload != (last.workload if last is not None else None)
+        case Part.FINALIZER:
+            return draft.finalizer != (last.finalizer if last is not None else False)
+        case Part.STATUS:
+            return status != (last.status if last is not None else None)
+        case Part.CONFIG:
+            return not _same_config(last.config if last is not None else None, draft.config)
+
+
+def _rows(last: Intent | None, draft: Draft) -> NbRows | None:
+    """No rows where there never were any are no order to the ovn-writer."""
+    empty = draft.nb is None or not draft.nb.policies
+    return None if empty and (last is None or last.nb is None) else draft.nb
+
+
+def _same_config(one: PodConfig | None, other: PodConfig | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one == msgspec.structs.replace(other, generation=one.generation)
+
+
+def _stamped(last: GatewayStatus | None, new: GatewayStatus | None, time: str) -> GatewayStatus | None:
+    """The status with the times of its conditions: of the last change of its state, and of anything in it."""
+    if new is None:
+        return None
+    before = {condition.type: condition for condition in last.conditions} if last is not None else {}
+    return msgspec.structs.replace(
+        new, conditions=tuple(_stamp(before.get(condition.type), condition, time) for condition in new.conditions)
+    )
+
+
+def _stamp(last: Condition | None, new: Condition, time: str) -> Condition:
+    if last is None or last.status != new.status:
+        return msgspec.structs.replace(new, last_transition_time=time, last_update_time=time)
+    kept = msgspec.structs.replace(
+        new, last_transition_time=last.last_transition_time, last_update_time=last.last_update_time
+    )
+    return kept if kept == last else msgspec.structs.replace(kept, last_update_time=time)

@@ -1,0 +1,121 @@
+"""What it takes to go from one intent to the next: at most one command for each part, in a safe order.
+
+The config goes out before the rows that send traffic to the pods; the finalizer before anything it protects.
+"""
+
+from typing import Final
+
+from veg_contracts import subjects
+from veg_contracts.base import Value
+from veg_contracts.commands import (
+    AnyCommand,
+    EnsureFinalizer,
+    EnsureNb,
+    EnsureStatus,
+    EnsureWorkload,
+    PublishConfig,
+    RecordKubeEvent,
+    RemoveWorkload,
+)
+from veg_contracts.intent import Condition, GatewayStatus, Intent, NbRows, Part
+
+_ORDER: Final = (Part.FINALIZER, Part.WORKLOAD, Part.CONFIG, Part.NB, Part.STATUS)
+
+
+class Outgoing(Value, frozen=True, kw_only=True):
+    """A command with its id and subject. `part` is None for what is no part of an intent."""
+
+    id: str
+    subject: str
+    data: AnyCommand
+    part: Part | None = None
+
+
+def commands(last: Intent | None, new: Intent, *, repair: frozenset[Part], position: int) -> tuple[Outgoing, ...]:
+    """The commands for every part that is new in `new`, or is to be sent again (`repair`).
+
+    `position` is that of the event that led here: it makes the ids unique, and the same in every replay.
+    """
+    outgoing = []
+    for part in _ORDER:
+        if new.generations.of(part) != new.generation and part not in repair:
+            continue
+        if new is last and part not in repair:
+            continue
+        if (command := _command(last, new, part)) is not None:
+            outgoing.append(_outgoing(new, part, command, position))
+    if new is not last and (event := _kube_event(last, new)) is not None:
+        outgoing.append(_outgoing(new, None, event, position))
+    return tuple(outgoing)
+
+
+def _outgoing(intent: Intent, part: Part | None, command: AnyCommand, position: int) -> Outgoing:
+    name = part.value if part is not None else "event"
+    identity = f"cmd/{name}/{intent.gateway}/{intent.gateway_uid}/{command.generation}/{position}"
+    match part:
+        case Part.NB:
+            subject = subjects.ovn_command(_router(command), intent.gateway)
+        case Part.CONFIG:
+            subject = subjects.config_subject(intent.gateway)
+        case _:
+            subject = subjects.kube_command(intent.gateway)
+    return Outgoing(id=identity, subject=subject, data=command, part=part)
+
+
+def _router(command: AnyCommand) -> str:
+    return command.rows.router if isinstance(command, EnsureNb) else ""
+
+
+def _command(last: Intent | None, new: Intent, part: Part) -> AnyCommand | None:  # noqa: PLR0911  # one for each part
+    gateway, uid, generation = new.gateway, new.gateway_uid, new.generations.of(part)
+    match part:
+        case Part.NB:
+            return EnsureNb(gateway=gateway, gateway_uid=uid, generation=generation, rows=new.nb or NbRows())
+        case Part.WORKLOAD if new.workload is not None:
+            return EnsureWorkload(gateway=gateway, gateway_uid=uid, generation=generation, workload=new.workload)
+        case Part.WORKLOAD:
+            before = last.workload if last is not None else None
+            if before is None:
+                return None
+            return RemoveWorkload(
+                gateway=gateway,
+                gateway_uid=uid,
+                generation=generation,
+                namespace=before.namespace,
+                name=before.name,
+            )
+        case Part.FINALIZER:
+            return EnsureFinalizer(gateway=gateway, gateway_uid=uid, generation=generation, present=new.finalizer)
+        case Part.STATUS:
+            if new.status is None:
+                return None
+            return EnsureStatus(gateway=gateway, gateway_uid=uid, generation=generation, status=new.status)
+        case Part.CONFIG:
+            return PublishConfig(gateway=gateway, gateway_uid=uid, generation=generation, config=new.config)
+
+
+def _kube_event(last: Intent | None, new: Intent) -> RecordKubeEvent | None:
+    """A Kubernetes Event whenever what keeps the gateway from being ready changes."""
+    before, after = _condition(last.status if last is not None else None), _condition(new.status)
+    if after is None or (before is not None and _said(before) == _said(after)):
+        return None
+    serving = len(new.status.internal_ips) if new.status is not None else 0
+    return RecordKubeEvent(
+        gateway=new.gateway,
+        gateway_uid=new.gateway_uid,
+        generation=new.generation,
+        type="Warning" if after.reason == "ReconcileRefused" else "Normal",
+        reason=after.reason,
+        message=after.message or f"VpcEgressGateway {new.gateway} is ready: {serving} pods serve",
+        at=after.last_update_time,
+    )
+
+
+def _condition(status: GatewayStatus | None) -> Condition | None:
+    if status is None:
+        return None
+    return next((condition for condition in status.conditions if condition.type == "Ready"), None)
+
+
+def _said(condition: Condition) -> tuple[str, str, str]:
+    return condition.status, condition.reason, condition.message

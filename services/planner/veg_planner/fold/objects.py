@@ -1,0 +1,145 @@
+"""Objects of Kubernetes: newest projection wins, whatever order and however often the events come in."""
+
+from typing import assert_never
+
+import msgspec
+
+from veg_contracts import names
+from veg_contracts.events import KindListed, ObjectChanged, ObjectDeleted
+from veg_contracts.intent import Part
+from veg_contracts.objects import (
+    AnyProjection,
+    Deployment,
+    EgressGateway,
+    IPPool,
+    Namespace,
+    NetworkAttachment,
+    Node,
+    Pod,
+    Subnet,
+    Vpc,
+)
+from veg_planner.state import Listing, PartState, Stored, Tombstone
+from veg_planner.world import AGENT, LISTING, OBJECT, PART, World
+
+
+def touched_by(world: World, projection: AnyProjection) -> list[str]:
+    """The gateways whose plan reads this object."""
+    match projection:
+        case EgressGateway():
+            return [projection.key]
+        case Pod() | Deployment():
+            return world.gateway_of_labels(projection.namespace, projection.labels)
+        case Vpc() | Subnet() | IPPool() | NetworkAttachment():
+            # Rare, and a gateway may wait for one that does not exist yet: all look again.
+            return world.gateways()
+        case Node() | Namespace():
+            return []
+        case _:
+            assert_never(projection)
+
+
+def changed(world: World, event: ObjectChanged) -> list[str]:
+    new = event.object
+    old = world.stored(new.KIND, new.key)
+    tombstone = world.tombstone(event.uid)
+    if tombstone is not None or (old is not None and old.resource_version >= event.resource_version):
+        return []
+    stored = Stored(uid=event.uid, resource_version=event.resource_version, object=new)
+    if old is not None and old.uid != event.uid:
+        return sorted({*_forget(world, old, event.resource_version), *_store(world, stored)})
+    if old is not None and old.object == new:
+        world.put(OBJECT, f"{new.KIND}/{new.key}", stored)
+        return []
+    before = touched_by(world, old.object) if old is not None else []
+    return sorted({*before, *_store(world, stored)})
+
+
+def deleted(world: World, event: ObjectDeleted) -> list[str]:
+    stored = world.stored_by_uid(event.uid)
+    if stored is None:
+        world.bury(event.uid, Tombstone(kind=event.kind, resource_version=event.resource_version))
+        return []
+    return _forget(world, stored, event.resource_version)
+
+
+def listed(world: World, event: KindListed) -> list[str]:
+    listing = world.listing(event.kind)
+    if event.resource_version <= listing.complete or event.resource_version < listing.resource_version:
+        return []
+    parts = dict(listing.parts) if event.resource_version == listing.resource_version else {}
+    parts[event.part] = event.uids
+    if set(parts) != set(range(event.parts)):
+        new = Listing(complete=listing.complete, resource_version=event.resource_version, parts=parts)
+        world.put(LISTING, event.kind, new)
+        return []
+    world.put(LISTING, event.kind, Listing(complete=event.resource_version))
+    existing = {uid for uids in parts.values() for uid in uids}
+    touched: set[str] = set()
+    for stored in world.objects(event.kind):
+        if stored.uid not in existing and stored.resource_version <= event.resource_version:
+            touched.update(_forget(world, stored, event.resource_version))
+    if event.kind == Pod.KIND:
+        _forget_agents(world)
+    if event.kind == EgressGateway.KIND and not listing.complete:
+        # Only now it is known which rows in OVN belong to nobody.
+        touched.update(world.orphans())
+    return sorted(touched)
+
+
+def _store(world: World, stored: Stored) -> list[str]:
+    projection = stored.object
+    world.put(OBJECT, f"{projection.KIND}/{projection.key}", stored)
+    touched = touched_by(world, projection)
+    if isinstance(projection, Deployment):
+        for gateway in touched:
+            _note_edited(world, gateway, projection)
+    if isinstance(projection, EgressGateway):
+        _note_finalizer(world, stored.uid, projection)
+    return touched
+
+
+def _forget(world: World, stored: Stored, resource_version: int) -> list[str]:
+    projection = stored.object
+    touched = touched_by(world, projection)
+    world.remove(OBJECT, f"{projection.KIND}/{projection.key}")
+    world.bury(stored.uid, Tombstone(kind=projection.KIND, resource_version=resource_version))
+    if isinstance(projection, Pod):
+        world.remove(AGENT, stored.uid)
+    if isinstance(projection, Deployment):
+        for gateway in touched:
+            _drifted(world, gateway, Part.WORKLOAD, f"Deployment {projection.key} was deleted")
+    return touched
+
+
+def _note_edited(world: World, gateway: str, deployment: Deployment) -> None:
+    """A generation that no command of ours brought about: somebody edited the Deployment."""
+    state = world.part(gateway, Part.WORKLOAD)
+    applied = int(state.detail.get("generation", 0)) if state is not None else 0
+    if applied and deployment.generation > applied:
+        _drifted(world, gateway, Part.WORKLOAD, f"Deployment {deployment.key} was edited")
+
+
+def _note_finalizer(world: World, uid: str, gateway: EgressGateway) -> None:
+    """A finalizer that should not be there, or should: one that we forgot, or that somebody took away."""
+    intent = world.intent(gateway.key)
+    present = names.FINALIZER in gateway.finalizers
+    if intent is None and gateway.deleting and present:
+        unknown = PartState(gateway_uid=uid, command_id="", generation=0, state="drifted")
+        world.put(PART, f"{gateway.key}/{Part.FINALIZER.value}", unknown)
+    elif intent is not None and intent.finalizer and not present:
+        _drifted(world, gateway.key, Part.FINALIZER, f"the finalizer {names.FINALIZER} was taken away")
+
+
+def _drifted(world: World, gateway: str, part: Part, message: str) -> None:
+    """Somebody else changed what a part brought about. While a command is under way it may be our own doing."""
+    state = world.part(gateway, part)
+    if state is not None and state.state == "applied":
+        world.put(PART, f"{gateway}/{part.value}", msgspec.structs.replace(state, state="drifted", message=message))
+
+
+def _forget_agents(world: World) -> None:
+    """Agents whose pod does not exist: their report came after the pod had gone and was forgotten."""
+    for uid in world.agent_uids():
+        if world.stored_by_uid(uid) is None:
+            world.remove(AGENT, uid)

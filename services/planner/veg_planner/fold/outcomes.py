@@ -1,0 +1,142 @@
+"""What writers and agents report: what became of each part of an intent, and what the Northbound database holds."""
+
+import msgspec
+
+from veg_contracts.events import (
+    CommandApplied,
+    CommandFailed,
+    CommandRefused,
+    ConfigApplied,
+    ConfigFailed,
+    RowsListed,
+    RowsObserved,
+    RowsProgrammed,
+)
+from veg_contracts.intent import Intent, NbRows, Part
+from veg_contracts.objects import EgressGateway
+from veg_planner.state import AgentState, Floor, Orphan
+from veg_planner.world import AGENT, FLOOR, ORPHAN, PART, World
+
+
+def ticked(world: World) -> list[str]:
+    """Time passed: count it for rows that no chassis has confirmed, and look again at what failed."""
+    for gateway in world.gateways():
+        if (state := world.unconfirmed(gateway)) is not None:
+            world.put(PART, f"{gateway}/{Part.NB.value}", msgspec.structs.replace(state, ticks=state.ticks + 1))
+    return [gateway for gateway in world.gateways() if world.awaits_tick(gateway)]
+
+
+def applied(world: World, event: CommandApplied) -> list[str]:
+    return _settle(world, event, "applied", detail=event.detail)
+
+
+def failed(world: World, event: CommandFailed) -> list[str]:
+    return _settle(world, event, "failed", message=event.message)
+
+
+def refused(world: World, event: CommandRefused) -> list[str]:
+    _raise_floor(world, event.gateway, event.gateway_uid, event.applied_generation)
+    return _settle(world, event, "drifted", message=f"generation {event.generation} is older than the one applied")
+
+
+def programmed(world: World, event: RowsProgrammed) -> list[str]:
+    state = world.part(event.gateway, Part.NB)
+    if state is None or state.gateway_uid != event.gateway_uid or event.generation <= state.programmed:
+        return []
+    world.put(PART, f"{event.gateway}/{Part.NB.value}", msgspec.structs.replace(state, programmed=event.generation))
+    return [event.gateway]
+
+
+def rows_observed(world: World, event: RowsObserved) -> list[str]:
+    intent = world.intent(event.gateway)
+    if intent is None:
+        return _orphan(world, event)
+    wanted = intent.nb if intent.nb is not None and intent.nb.policies else None
+    if event.after == ((wanted,) if wanted is not None else ()):
+        return []
+    return _drifted(world, intent, _difference(wanted, event.after))
+
+
+def rows_listed(world: World, event: RowsListed) -> list[str]:
+    """After a writer's start: what is not there, and what was not confirmed, is sent again."""
+    present = set(event.gateways)
+    touched = []
+    for gateway in world.gateways():
+        intent, state = world.intent(gateway), world.part(gateway, Part.NB)
+        if intent is None or state is None:
+            continue
+        missing = intent.nb is not None and bool(intent.nb.policies) and gateway not in present
+        unconfirmed = state.state == "applied" and state.programmed < state.generation
+        if missing or unconfirmed:
+            text = "its rows are missing" if missing else "its rows were not confirmed by the chassis"
+            touched += _drifted(world, intent, text)
+    return touched
+
+
+def config_reported(world: World, event: ConfigApplied | ConfigFailed) -> list[str]:
+    if world.tombstone(event.pod_uid) is not None:
+        return []
+    known = world.agent(event.pod_uid) or AgentState(gateway=event.gateway, gateway_uid=event.gateway_uid)
+    if event.generation < known.generation:
+        return []
+    if isinstance(event, ConfigApplied):
+        state = msgspec.structs.replace(known, generation=event.generation, sources=event.sources, error="")
+    else:
+        state = msgspec.structs.replace(known, error=event.message)
+    world.put(AGENT, event.pod_uid, state)
+    intent = world.intent(event.gateway)
+    if intent is not None and intent.gateway_uid == event.gateway_uid and event.generation > intent.generation:
+        _raise_floor(world, event.gateway, event.gateway_uid, event.generation)
+    return [event.gateway] if intent is not None else []
+
+
+def _settle(
+    world: World,
+    event: CommandApplied | CommandFailed | CommandRefused,
+    state: str,
+    *,
+    message: str = "",
+    detail: dict[str, str] | None = None,
+) -> list[str]:
+    """Record the outcome of the last command of a part; that of an earlier command says nothing any more."""
+    try:
+        part = Part(event.part)
+    except ValueError:
+        return []  # a command that is no part of an intent, such as a Kubernetes Event
+    known = world.part(event.gateway, part)
+    if known is None or known.command_id != event.command_id:
+        return []
+    new = msgspec.structs.replace(known, state=state, message=message, detail=detail or {})
+    world.put(PART, f"{event.gateway}/{part.value}", new)
+    return [event.gateway]
+
+
+def _drifted(world: World, intent: Intent, text: str) -> list[str]:
+    state = world.part(intent.gateway, Part.NB)
+    if state is None or state.state == "failed":
+        return []  # it will be sent again anyway
+    # Even when a command is under way: the observation may be of the moment after it. One more command does no harm.
+    world.put(PART, f"{intent.gateway}/{Part.NB.value}", msgspec.structs.replace(state, state="drifted", message=text))
+    return [intent.gateway]
+
+
+def _difference(wanted: NbRows | None, found: tuple[NbRows, ...]) -> str:
+    have = sum(len(rows.policies) for rows in found)
+    want = len(wanted.policies) if wanted is not None else 0
+    return f"the Northbound database has {have} rows of this gateway that differ from the {want} that are wanted"
+
+
+def _orphan(world: World, event: RowsObserved) -> list[str]:
+    """Rows of a gateway that we do not know: nobody's, unless its events are still on their way."""
+    if not event.after:
+        world.remove(ORPHAN, event.gateway)
+        return []
+    world.put(ORPHAN, event.gateway, Orphan(rows=event.after))
+    listed = world.listing(EgressGateway.KIND).complete > 0
+    return [event.gateway] if listed else []
+
+
+def _raise_floor(world: World, gateway: str, gateway_uid: str, generation: int) -> None:
+    known = world.floor(gateway)
+    if known is None or known.gateway_uid != gateway_uid or known.generation < generation:
+        world.put(FLOOR, gateway, Floor(gateway_uid=gateway_uid, generation=generation))

@@ -1,0 +1,57 @@
+"""The config of a gateway's pods: NAT of the sources, and the way back to sources outside the internal subnet."""
+
+from ipaddress import ip_network
+
+from veg_contracts import addresses
+from veg_contracts.intent import NbRows, PodConfig, Route, Source
+from veg_planner.plan.network import Network
+from veg_planner.plan.sources import order
+
+_INTERNAL = "eth0"
+_EXTERNAL = "net1"
+
+
+def config(
+    gateway: str, uid: str, network: Network, wanted: tuple[Source, ...], lingering: tuple[Source, ...]
+) -> PodConfig:
+    """The config without its generation (0): that is given when it differs from the last one."""
+    return PodConfig(
+        gateway=gateway,
+        gateway_uid=uid,
+        generation=0,
+        families=network.families,
+        internal_interface=_INTERNAL,
+        external_interface=_EXTERNAL,
+        routes=_routes(network, (*wanted, *lingering)),
+        sources=wanted,
+        lingering=lingering,
+    )
+
+
+def lingering_sources(
+    last: PodConfig | None, wanted: tuple[Source, ...], programmed: NbRows | None
+) -> tuple[Source, ...]:
+    """Sources that left the spec while OVN may still send their traffic here: they keep their NAT until it does not.
+
+    `programmed` are the rows that the chassis may still have flows for; None when they have the wanted ones.
+    """
+    if last is None or programmed is None:
+        return ()
+    cidrs = {source.cidr for source in wanted}
+    before = {source.cidr: source for source in (*last.lingering, *last.sources)}
+    return tuple(before[cidr] for cidr in sorted(before, key=order) if cidr not in cidrs)
+
+
+def _routes(network: Network, taken: tuple[Source, ...]) -> tuple[Route, ...]:
+    """A route back for each source that the internal subnet does not contain (a contained one is on-link)."""
+    routes = []
+    for cidr in sorted({source.cidr for source in taken}, key=order):
+        family = addresses.family(cidr)
+        internal = ip_network(addresses.masked(addresses.of_family(network.internal.cidr, family)))
+        source = ip_network(cidr)
+        # A source of length 0 takes everything; a route for it would take the gateway's own way out.
+        if source.prefixlen == 0 or source.subnet_of(internal):  # type: ignore[arg-type]  # both are of one family
+            continue
+        gateway = addresses.of_family(network.internal.gateway, family)
+        routes.append(Route(destination=cidr, gateway=gateway, interface=_INTERNAL))
+    return tuple(routes)

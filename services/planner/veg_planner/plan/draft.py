@@ -1,0 +1,26 @@
+"""What `plan` returns: an intent without its place in history, and its report's sentences."""
+
+from veg_contracts.base import Value
+from veg_contracts.intent import GatewayStatus, NbRows, PodConfig, Step, Workload
+
+
+class Draft(Value, frozen=True, kw_only=True):
+    """The parts of an intent. Generations and the times of conditions are given to it when it differs from the last.
+
+    `vpc` is the name of the VPC that the command for the ovn-writer goes by.
+    """
+
+    gateway: str
+    gateway_uid: str
+    nb: NbRows | None = None
+    workload: Workload | None = None
+    finalizer: bool = False
+    status: GatewayStatus | None = None
+    config: PodConfig | None = None
+
+
+class Plan(Value, frozen=True, kw_only=True):
+    """A draft and why it is so."""
+
+    draft: Draft
+    steps: tuple[Step, ...]

@@ -1,0 +1,108 @@
+"""Where a gateway stands: its VPC's router, its internal and external subnet, and the attachment between them."""
+
+from veg_contracts import addresses
+from veg_contracts.base import Value
+from veg_contracts.configuration import PlannerSettings
+from veg_contracts.objects import NetworkAttachment, Subnet, Vpc
+from veg_planner.plan.notes import Notes
+from veg_planner.plan.spec import Spec
+from veg_planner.world import World
+
+
+class Network(Value, frozen=True, kw_only=True):
+    """The networks of one gateway, all of them there. `attachment` is the external network, `namespace/name`."""
+
+    vpc: str
+    router: str
+    internal: Subnet
+    external: Subnet
+    attachment: str
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The address families that have a gateway address on both sides: only those can be forwarded."""
+        return tuple(
+            family
+            for family in addresses.FAMILIES
+            if addresses.of_family(self.internal.gateway, family) and addresses.of_family(self.external.gateway, family)
+        )
+
+
+def vpc_of(spec: Spec, settings: PlannerSettings) -> str:
+    """The name of the gateway's VPC. The only place that knows what an empty `spec.vpc` means."""
+    return spec.vpc or settings.default_vpc
+
+
+def resolve(world: World, spec: Spec, notes: Notes) -> Network | None:
+    """Look the networks up; None, with what is awaited in the notes, when one is not there yet."""
+    vpc = _vpc(world, vpc_of(spec, world.settings), notes)
+    external = _subnet(world, "spec.externalSubnet", spec.external_subnet, notes)
+    internal = _internal(world, spec, vpc, notes) if vpc is not None else None
+    attachment = _attachment(world, external, notes) if external is not None else None
+    if vpc is None or internal is None or external is None or attachment is None:
+        return None
+    network = Network(vpc=vpc.name, router=vpc.router, internal=internal, external=external, attachment=attachment)
+    if network.families:
+        return network
+    text = (
+        f'Subnets "{internal.name}" (gateway {internal.gateway}) and "{external.name}" (gateway {external.gateway}) '
+        "have no address family in common"
+    )
+    notes.waits("families", text)
+    return None
+
+
+def _vpc(world: World, name: str, notes: Notes) -> Vpc | None:
+    vpc = world.find(Vpc, name)
+    if vpc is None:
+        notes.waits("vpc", f'spec.vpc: Vpc "{name}" does not exist')
+        return None
+    if not vpc.router:
+        notes.waits("vpc", f'waits for the logical router of Vpc "{name}" (status.router is empty)')
+        return None
+    return vpc
+
+
+def _internal(world: World, spec: Spec, vpc: Vpc, notes: Notes) -> Subnet | None:
+    name = spec.internal_subnet or vpc.default_subnet
+    if not name:
+        text = f'spec.internalSubnet: Vpc "{vpc.name}" has no default subnet; set spec.internalSubnet'
+        notes.waits("internal subnet", text)
+        return None
+    subnet = _subnet(world, "spec.internalSubnet", name, notes)
+    if subnet is not None and (subnet.vpc or world.settings.default_vpc) != vpc.name:
+        text = f'spec.internalSubnet: Subnet "{name}" belongs to Vpc "{subnet.vpc}", not to "{vpc.name}"'
+        notes.refused("internal subnet", text)
+        return None
+    return subnet
+
+
+def _subnet(world: World, field: str, name: str, notes: Notes) -> Subnet | None:
+    subnet = world.find(Subnet, name)
+    if subnet is None:
+        notes.waits("subnet", f'{field}: Subnet "{name}" does not exist')
+        return None
+    for what, text in (("spec.cidrBlock", subnet.cidr), ("spec.gateway", subnet.gateway)):
+        try:
+            addresses.families(text)
+        except ValueError:
+            notes.waits("subnet", f'Subnet "{name}": {what}: {text!r}: "v4", "v6" or "v4,v6" is needed')
+            return None
+    return subnet
+
+
+def _attachment(world: World, external: Subnet, notes: Notes) -> str | None:
+    parts = external.provider.split(".")
+    if len(parts) < 2 or not all(parts[:2]):  # noqa: PLR2004  # <nad>.<namespace>[.ovn]
+        text = (
+            f'Subnet "{external.name}": spec.provider: {external.provider!r}: '
+            '"<name>.<namespace>" of a NetworkAttachmentDefinition is needed'
+        )
+        notes.refused("attachment", text)
+        return None
+    key = f"{parts[1]}/{parts[0]}"
+    if world.find(NetworkAttachment, key) is None:
+        text = f'NetworkAttachmentDefinition "{key}" (provider of Subnet "{external.name}") does not exist'
+        notes.waits("attachment", text)
+        return None
+    return key

@@ -1,0 +1,84 @@
+"""The pods of a gateway: which there are, and which may be a nexthop.
+
+A pod joins when it runs, has an address on both sides, and its agent has applied a config; it leaves when it is
+deleted or no longer runs. A pod that is not Ready stays: whether it forwards is BFD's to say, not the probe's.
+"""
+
+from veg_contracts import addresses
+from veg_contracts.base import Value
+from veg_contracts.intent import Source
+from veg_contracts.objects import Pod
+from veg_planner.plan.network import Network
+from veg_planner.plan.notes import Notes
+from veg_planner.state import AgentState, Stored
+from veg_planner.world import World
+
+
+class Member(Value, frozen=True, kw_only=True):
+    """A pod that may serve, with its addresses by family, and what its agent has applied."""
+
+    name: str
+    uid: str
+    node: str
+    internal: dict[str, str]
+    external: dict[str, str]
+    agent: AgentState | None
+
+    @property
+    def internal_text(self) -> str:
+        return ",".join(self.internal[family] for family in addresses.FAMILIES if family in self.internal)
+
+    @property
+    def external_text(self) -> str:
+        return ",".join(self.external[family] for family in addresses.FAMILIES if family in self.external)
+
+    def takes(self, source: Source) -> bool:
+        """Whether the agent forwards this source (under whatever address: a change of that is made in place)."""
+        return self.agent is not None and any(taken.cidr == source.cidr for taken in self.agent.sources)
+
+    def applied(self, generation: int) -> bool:
+        return self.agent is not None and self.agent.generation >= generation and not self.agent.error
+
+
+def members(world: World, gateway: str, uid: str, network: Network, notes: Notes) -> tuple[Member, ...]:
+    """The pods that run and have their addresses, sorted by internal address."""
+    found = [
+        member
+        for stored in world.pods_of(gateway)
+        if (member := _member(world, stored, uid, network, notes)) is not None
+    ]
+    return tuple(sorted(found, key=lambda member: (member.internal_text, member.uid)))
+
+
+def _member(world: World, stored: Stored, uid: str, network: Network, notes: Notes) -> Member | None:
+    pod = stored.object
+    if not isinstance(pod, Pod):
+        return None
+    if pod.deleting:
+        notes.done("pods", f"pod {pod.key} is being deleted: it is no nexthop any more")
+        return None
+    if pod.phase != "Running":
+        notes.waits(
+            "pods", f"waits for pod {pod.key} to run (phase {pod.phase or 'unknown'}, node {pod.node or 'none'})"
+        )
+        return None
+    external_ips = next((item.ips for item in pod.attachments if item.network == network.attachment), ())
+    internal = {family: _first(pod.ips, family) for family in network.families}
+    external = {family: _first(external_ips, family) for family in network.families}
+    missing = [
+        f"an {side} IPv{family} address"
+        for side, found in (("internal", internal), ("external", external))
+        for family in network.families
+        if not found[family]
+    ]
+    if missing:
+        notes.waits("pods", f"waits for {' and '.join(missing)} of pod {pod.key}")
+        return None
+    agent = world.agent(stored.uid)
+    if agent is not None and agent.gateway_uid != uid:
+        agent = None
+    return Member(name=pod.key, uid=stored.uid, node=pod.node, internal=internal, external=external, agent=agent)
+
+
+def _first(ips: tuple[str, ...], family: str) -> str:
+    return next((ip for ip in ips if addresses.of_family(ip, family)), "")

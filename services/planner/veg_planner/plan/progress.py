@@ -1,0 +1,95 @@
+"""How far the world has come towards a draft: what is still awaited, object by object, and what a writer refused."""
+
+import msgspec
+
+from veg_contracts.base import Value
+from veg_contracts.intent import Part, PodConfig
+from veg_contracts.objects import Deployment
+from veg_planner.plan.draft import Draft
+from veg_planner.plan.notes import Notes
+from veg_planner.plan.pods import Member
+from veg_planner.plan.subject import Subject
+from veg_planner.world import World
+
+
+class Counted(Value, frozen=True, kw_only=True):
+    """How many replicas are wanted, and the pods that may serve."""
+
+    replicas: int
+    serving: tuple[Member, ...]
+
+
+def note(world: World, subject: Subject, draft: Draft, counted: Counted, notes: Notes) -> None:
+    """Write down everything that keeps the gateway from being ready."""
+    _note_parts(world, draft, notes)
+    _note_deployment(world, draft, counted.replicas, notes)
+    if len(counted.serving) < counted.replicas:
+        text = f"{len(counted.serving)} of {counted.replicas} pods run and have their addresses"
+        notes.waits("pods", text)
+    _note_agents(subject, draft, counted.serving, notes)
+    _note_rows(world, subject, draft, notes)
+
+
+def same_config(one: PodConfig | None, other: PodConfig | None) -> bool:
+    """Whether two configs say the same, whatever generation they are of."""
+    if one is None or other is None:
+        return one is other
+    return one == msgspec.structs.replace(other, generation=one.generation)
+
+
+def _note_parts(world: World, draft: Draft, notes: Notes) -> None:
+    for part in Part:
+        state = world.part(draft.gateway, part)
+        if state is None or not state.message or state.gateway_uid != draft.gateway_uid:
+            continue
+        if state.state == "drifted":
+            notes.done("drift", f"{part.value}: {state.message}: it is repaired")
+        else:
+            # Also while it is tried again: whether it failed for good is known only when it has been applied.
+            notes.refused(part.value, f"{part.value}: {state.message}")
+
+
+def _note_deployment(world: World, draft: Draft, replicas: int, notes: Notes) -> None:
+    if draft.workload is None:
+        return
+    key = f"{draft.workload.namespace}/{draft.workload.name}"
+    deployment = world.find(Deployment, key)
+    if deployment is None or deployment.owner_uid != draft.gateway_uid:
+        notes.waits("workload", f"waits for Deployment {key} to be made")
+        return
+    rolled_out = (
+        deployment.observed_generation >= deployment.generation
+        and deployment.replicas_wanted == replicas
+        and deployment.updated >= replicas
+        and deployment.replicas <= deployment.updated
+        and deployment.available >= deployment.updated
+    )
+    if not rolled_out:
+        text = (
+            f"waits for Deployment {key} to be ready: {deployment.updated} updated, "
+            f"{deployment.available} available of {replicas} replicas"
+        )
+        notes.waits("workload", text)
+
+
+def _note_agents(subject: Subject, draft: Draft, serving: tuple[Member, ...], notes: Notes) -> None:
+    last = subject.last
+    unchanged = last is not None and same_config(last.config, draft.config)
+    generation = last.generations.config if last is not None and unchanged else None
+    for member in serving:
+        if member.agent is not None and member.agent.error:
+            notes.refused("config", f"the agent of pod {member.name} failed: {member.agent.error}")
+        elif generation is None or not member.applied(generation):
+            notes.waits("config", f"waits for the agent of pod {member.name} to apply its config")
+
+
+def _note_rows(world: World, subject: Subject, draft: Draft, notes: Notes) -> None:
+    last, state = subject.last, world.part(draft.gateway, Part.NB)
+    if draft.nb is None or (not draft.nb.policies and (last is None or last.nb is None)):
+        return
+    if last is None or last.nb != draft.nb or state is None or state.gateway_uid != draft.gateway_uid:
+        notes.waits("routing", "waits for the routing policies to be written to OVN")
+    elif state.programmed < last.generations.nb:
+        done = state.state == "applied"
+        what = "every chassis to have the flows (hv_cfg)" if done else "the routing policies to be written to OVN"
+        notes.waits("routing", f"waits for {what}")

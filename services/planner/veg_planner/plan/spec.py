@@ -1,0 +1,208 @@
+"""The spec of a VpcEgressGateway, as the user's document has it: parsed, defaulted, and checked once more.
+
+The CRD's schema checks the same rules; an API server without CEL, or with an older CRD, lets some of it pass.
+"""
+
+import re
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from veg_contracts import addresses
+from veg_contracts.base import Value
+
+_TIMER_MS_MAX: Final = 3_600_000
+_REPLICAS_MAX: Final = 10
+
+Replicas = Annotated[int, msgspec.Meta(ge=0, le=_REPLICAS_MAX)]
+TimerMs = Annotated[int, msgspec.Meta(ge=1, le=_TIMER_MS_MAX)]
+Multiplier = Annotated[int, msgspec.Meta(ge=1, le=255)]
+Prefix = Annotated[
+    str, msgspec.Meta(pattern=r"^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*[-.]?$")
+]
+
+
+class _Camel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Fields as Kubernetes spells them."""
+
+
+class Requirement(_Camel, frozen=True, kw_only=True):
+    """One expression of a selector."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+
+class Selector(_Camel, frozen=True, kw_only=True):
+    """A label selector."""
+
+    match_labels: dict[str, str] = {}
+    match_expressions: tuple[Requirement, ...] = ()
+
+
+class PodSelector(_Camel, frozen=True, kw_only=True):
+    """Pods in namespaces; None matches all."""
+
+    namespace_selector: Selector | None = None
+    pod_selector: Selector | None = None
+
+
+class NodeTerm(_Camel, frozen=True, kw_only=True):
+    """One term of the node selector; the terms are ORed."""
+
+    match_labels: dict[str, str] = {}
+    match_expressions: tuple[Requirement, ...] = ()
+    match_fields: tuple[Requirement, ...] = ()
+
+
+class Bfd(_Camel, frozen=True, kw_only=True):
+    """BFD timers in milliseconds."""
+
+    enabled: bool = False
+    min_rx: TimerMs = msgspec.field(name="minRX", default=1000)
+    min_tx: TimerMs = msgspec.field(name="minTX", default=1000)
+    multiplier: Multiplier = 3
+
+
+class Policy(_Camel, frozen=True, kw_only=True):
+    """Sources by CIDR or subnet."""
+
+    snat: bool = False
+    ip_blocks: tuple[str, ...] = ()
+    subnets: tuple[str, ...] = ()
+
+
+class Spec(_Camel, frozen=True, kw_only=True):
+    """`spec` with the document's defaults."""
+
+    external_subnet: Annotated[str, msgspec.Meta(min_length=1)]
+    vpc: str = ""
+    replicas: Replicas = 1
+    prefix: Prefix = ""
+    image: str = ""
+    internal_subnet: str = ""
+    internal_ips: tuple[str, ...] = msgspec.field(name="internalIPs", default=())
+    external_ips: tuple[str, ...] = msgspec.field(name="externalIPs", default=())
+    internal_ip_pool: str = msgspec.field(name="internalIPPool", default="")
+    external_ip_pool: str = msgspec.field(name="externalIPPool", default="")
+    bfd: Bfd = Bfd()
+    policies: tuple[Policy, ...] = ()
+    selectors: tuple[PodSelector, ...] = ()
+    node_selector: tuple[NodeTerm, ...] = ()
+    traffic_policy: str = "Cluster"
+    tolerations: tuple[dict[str, Any], ...] = ()
+    resources: dict[str, Any] = {}
+    pod_anti_affinity: str = "Required"
+
+
+class FieldError(Value, frozen=True, kw_only=True):
+    """A field that is wrong: its path, its value, and what is allowed."""
+
+    field: str
+    value: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.value}: {self.allowed}"
+
+
+def parse(raw: dict[str, Any]) -> Spec | tuple[FieldError, ...]:
+    """Read a spec, or say what is wrong with it."""
+    present = {key: value for key, value in raw.items() if value is not None}
+    try:
+        spec = msgspec.convert(present, Spec)
+    except msgspec.ValidationError as error:
+        return (_from_msgspec(present, str(error)),)
+    errors = (
+        *_check_choices(spec),
+        *_check_addresses("spec.internalIPs", spec.internal_ips, spec.replicas),
+        *_check_addresses("spec.externalIPs", spec.external_ips, spec.replicas),
+        *_check_pools(spec),
+        *_check_policies(spec),
+    )
+    return errors or spec
+
+
+def _from_msgspec(raw: dict[str, Any], text: str) -> FieldError:
+    """`Expected … - at `$.policies[0].snat`` as a field error that also has the value."""
+    allowed, _, path = text.partition(" - at `$")
+    path = path.rstrip("`")
+    if missing := re.search(r"missing required field `([^`]+)`", allowed):
+        return FieldError(field=f"spec{path}.{missing[1]}", value="absent", allowed="it is required")
+    value: Any = raw
+    for name, index in re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", path):
+        if isinstance(value, dict) and name:
+            value = value.get(name, "absent")
+        elif isinstance(value, list) and index:
+            value = value[int(index)]
+        else:
+            break
+    return FieldError(field=f"spec{path}", value=_show(value), allowed=allowed.replace("`", ""))
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."  # noqa: PLR2004  # a message, not a dump
+
+
+def _check_choices(spec: Spec) -> list[FieldError]:
+    errors = []
+    if spec.traffic_policy not in ("Cluster", "Local"):
+        allowed = "Cluster or Local is allowed"
+        errors.append(FieldError(field="spec.trafficPolicy", value=_show(spec.traffic_policy), allowed=allowed))
+    if spec.pod_anti_affinity not in ("Required", "Preferred"):
+        allowed = "Required or Preferred is allowed"
+        errors.append(FieldError(field="spec.podAntiAffinity", value=_show(spec.pod_anti_affinity), allowed=allowed))
+    return errors
+
+
+def _check_addresses(field: str, items: tuple[str, ...], replicas: int) -> list[FieldError]:
+    errors = []
+    if items and len(items) < replicas:
+        allowed = f"at least spec.replicas = {replicas} addresses are needed"
+        errors.append(FieldError(field=field, value=f"{len(items)} addresses", allowed=allowed))
+    for index, item in enumerate(items):
+        if "/" in item or not _is_addresses(item):
+            allowed = 'an address "v4", "v6" or "v4,v6" is allowed'
+            errors.append(FieldError(field=f"{field}[{index}]", value=_show(item), allowed=allowed))
+    return errors
+
+
+def _is_addresses(text: str) -> bool:
+    try:
+        addresses.families(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_pools(spec: Spec) -> list[FieldError]:
+    errors = []
+    for side, ips, pool in (
+        ("internal", spec.internal_ips, spec.internal_ip_pool),
+        ("external", spec.external_ips, spec.external_ip_pool),
+    ):
+        if ips and pool:
+            allowed = f"spec.{side}IPs and spec.{side}IPPool are mutually exclusive"
+            errors.append(FieldError(field=f"spec.{side}IPPool", value=_show(pool), allowed=allowed))
+    return errors
+
+
+def _check_policies(spec: Spec) -> list[FieldError]:
+    errors = []
+    if not spec.policies and not spec.selectors:
+        allowed = "each VPC Egress Gateway must have at least one policy or selector"
+        errors.append(FieldError(field="spec.policies", value="empty", allowed=allowed))
+    for number, policy in enumerate(spec.policies):
+        if not policy.ip_blocks and not policy.subnets:
+            allowed = "each policy must have at least one of ipBlocks or subnets"
+            errors.append(FieldError(field=f"spec.policies[{number}]", value="empty", allowed=allowed))
+        for index, block in enumerate(policy.ip_blocks):
+            try:
+                addresses.masked(block)
+            except ValueError:
+                field = f"spec.policies[{number}].ipBlocks[{index}]"
+                allowed = "an IPv4 or IPv6 address or CIDR is allowed"
+                errors.append(FieldError(field=field, value=_show(block), allowed=allowed))
+    return errors

@@ -1,0 +1,69 @@
+"""The status of a gateway, made from the report: what the document shows, and conditions in Kube-OVN's format."""
+
+from typing import Final
+
+from veg_contracts import names
+from veg_contracts.intent import Condition, GatewayStatus, Step, WorkloadStatus
+from veg_contracts.objects import EgressGateway
+from veg_planner.plan.pods import Member
+
+_MESSAGE_LENGTH_MAX: Final = 2000
+_INVALID_TOPICS: Final = frozenset({"spec"})
+
+
+def status(
+    gateway: EgressGateway, replicas: int, deployment: str, serving: tuple[Member, ...], steps: tuple[Step, ...]
+) -> GatewayStatus:
+    """The status; the times of its conditions are given to it when it differs from the last one."""
+    blocking = [step for step in steps if step.state in ("waits", "refused")]
+    ready = not blocking and not gateway.deleting
+    conditions = (
+        _validated(gateway, steps),
+        *_acted_on(gateway, steps),
+        _ready(gateway, blocking),
+    )
+    return GatewayStatus(
+        replicas=replicas,
+        label_selector=names.label_selector(gateway.name),
+        ready=ready,
+        phase="Completed" if ready else "Processing",
+        internal_ips=tuple(member.internal_text for member in serving),
+        external_ips=tuple(member.external_text for member in serving),
+        workload=WorkloadStatus(
+            api_version="apps/v1",
+            kind="Deployment",
+            name=deployment,
+            nodes=tuple(sorted({member.node for member in serving})),
+        ),
+        conditions=conditions,
+    )
+
+
+def _validated(gateway: EgressGateway, steps: tuple[Step, ...]) -> Condition:
+    errors = [step.text for step in steps if step.state == "refused" and step.topic in _INVALID_TOPICS]
+    if errors:
+        return _condition(gateway, "Validated", "False", "InvalidSpec", errors)
+    return _condition(gateway, "Validated", "True", "Valid", [])
+
+
+def _acted_on(gateway: EgressGateway, steps: tuple[Step, ...]) -> tuple[Condition, ...]:
+    """Only present while there is something that is accepted but not acted on."""
+    texts = [step.text for step in steps if step.topic == "not acted on"]
+    return (_condition(gateway, "ActedOn", "False", "NotYetActedOn", texts),) if texts else ()
+
+
+def _ready(gateway: EgressGateway, blocking: list[Step]) -> Condition:
+    if gateway.deleting:
+        return _condition(gateway, "Ready", "False", "Deleting", [step.text for step in blocking])
+    if not blocking:
+        return _condition(gateway, "Ready", "True", "ReconcileSuccess", [])
+    refused = any(step.state == "refused" for step in blocking)
+    reason = "ReconcileRefused" if refused else "Processing"
+    return _condition(gateway, "Ready", "False", reason, [step.text for step in blocking])
+
+
+def _condition(gateway: EgressGateway, kind: str, state: str, reason: str, texts: list[str]) -> Condition:
+    message = "; ".join(texts)
+    if len(message) > _MESSAGE_LENGTH_MAX:
+        message = f"{message[: _MESSAGE_LENGTH_MAX - 3]}..."
+    return Condition(type=kind, status=state, reason=reason, message=message, observed_generation=gateway.generation)

@@ -1,0 +1,173 @@
+"""The Deployment of a gateway: its complete manifest, so that its writer has nothing to decide.
+
+What must not roll the pods is not in the template: policies, sources and timers travel as config (DESIGN 2).
+"""
+
+import json
+from typing import Any, Final
+
+import msgspec
+
+from veg_contracts import addresses, names
+from veg_contracts.configuration import PlannerSettings
+from veg_contracts.intent import Workload
+from veg_contracts.objects import EgressGateway
+from veg_planner.plan.network import Network
+from veg_planner.plan.spec import NodeTerm, Spec
+
+_DEFAULT_ROUTE: Final = {"4": "0.0.0.0/0", "6": "::/0"}
+_STATE_DIR: Final = "/var/lib/gw-agent"
+_NOBODY: Final = 65534
+_PREFERRED_WEIGHT_MAX: Final = 100
+# After its nexthop has left OVN a pod goes on forwarding what is under way for this long.
+_DRAIN_S: Final = 3
+_GRACE_S: Final = 15
+
+
+def deployment_name(gateway: EgressGateway, spec: Spec) -> str:
+    return f"{spec.prefix}{gateway.name}"
+
+
+def workload(gateway: EgressGateway, uid: str, spec: Spec, network: Network, settings: PlannerSettings) -> Workload:
+    labels = names.workload_labels(gateway.name)
+    manifest = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": deployment_name(gateway, spec),
+            "namespace": gateway.namespace,
+            "labels": labels,
+            "ownerReferences": [
+                {"apiVersion": names.API_VERSION, "kind": names.KIND, "name": gateway.name, "uid": uid},
+            ],
+        },
+        "spec": {
+            "replicas": spec.replicas,
+            "selector": {"matchLabels": labels},
+            # A surge would need one more address than there are replicas.
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+            "template": {
+                "metadata": {"labels": labels, "annotations": _annotations(spec, network, settings)},
+                "spec": _pod_spec(gateway, uid, spec, settings),
+            },
+        },
+    }
+    return Workload(namespace=gateway.namespace, name=deployment_name(gateway, spec), manifest=manifest)
+
+
+def _annotations(spec: Spec, network: Network, settings: PlannerSettings) -> dict[str, str]:
+    provider = network.external.provider
+    routes = [
+        {"dst": _DEFAULT_ROUTE[family], "gw": addresses.of_family(network.external.gateway, family)}
+        for family in network.families
+    ]
+    annotations = {
+        names.ANNOTATION_LOGICAL_SWITCH: network.internal.name,
+        names.ANNOTATION_NETWORKS: ",".join(filter(None, (network.attachment, settings.management_network))),
+        names.routes_annotation(provider): json.dumps(routes, separators=(",", ":")),
+    }
+    pools = {
+        names.ip_pool_annotation("ovn"): ";".join(spec.internal_ips) or spec.internal_ip_pool,
+        names.ip_pool_annotation(provider): ";".join(spec.external_ips) or spec.external_ip_pool,
+    }
+    return annotations | {key: pool for key, pool in pools.items() if pool}
+
+
+def _pod_spec(gateway: EgressGateway, uid: str, spec: Spec, settings: PlannerSettings) -> dict[str, Any]:
+    mounts = [{"name": "state", "mountPath": _STATE_DIR}]
+    common = {
+        "image": spec.image or settings.image,
+        "imagePullPolicy": "IfNotPresent",
+        "env": _environment(gateway, uid, settings),
+        "volumeMounts": mounts,
+    }
+    pod: dict[str, Any] = {
+        "affinity": _affinity(gateway, spec),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": _GRACE_S,
+        "securityContext": {"fsGroup": _NOBODY, "seccompProfile": {"type": "RuntimeDefault"}},
+        "volumes": [{"name": "state", "emptyDir": {}}],
+        # Writing net.* sysctls takes a privileged container; it ends before the gateway begins.
+        "initContainers": [
+            {"name": "init", "command": ["gw-agent", "init"], "securityContext": {"privileged": True}, **common},
+        ],
+        "containers": [{**_gateway_container(spec), **common}],
+    }
+    if spec.tolerations:
+        pod["tolerations"] = list(spec.tolerations)
+    return pod
+
+
+def _gateway_container(spec: Spec) -> dict[str, Any]:
+    return {
+        "name": "gateway",
+        "command": ["gw-agent", "run"],
+        "resources": spec.resources or {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},
+        "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(_DRAIN_S)]}}},
+        "readinessProbe": {
+            "exec": {"command": ["gw-agent", "ready"]},
+            "periodSeconds": 2,
+            "timeoutSeconds": 10,
+        },
+        "securityContext": {
+            "runAsUser": _NOBODY,
+            "runAsGroup": _NOBODY,
+            "runAsNonRoot": True,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"]},
+        },
+    }
+
+
+def _environment(gateway: EgressGateway, uid: str, settings: PlannerSettings) -> list[dict[str, Any]]:
+    fields = (("POD_NAME", "metadata.name"), ("POD_NAMESPACE", "metadata.namespace"), ("POD_UID", "metadata.uid"))
+    environment: list[dict[str, Any]] = [
+        {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}} for name, path in fields
+    ]
+    environment += [
+        {"name": "VEG_GATEWAY", "value": gateway.key},
+        {"name": "VEG_GATEWAY_UID", "value": uid},
+        {"name": "VEG_STATE_DIR", "value": _STATE_DIR},
+        {"name": "VEG_NATS_URL", "value": settings.agent_nats_url},
+    ]
+    if settings.agent_nats_secret:
+        environment += [
+            {
+                "name": name,
+                "valueFrom": {"secretKeyRef": {"name": settings.agent_nats_secret, "key": key, "optional": True}},
+            }
+            for name, key in (("VEG_NATS_USER", "user"), ("VEG_NATS_PASSWORD", "password"))
+        ]
+    return environment
+
+
+def _affinity(gateway: EgressGateway, spec: Spec) -> dict[str, Any]:
+    term = {
+        "labelSelector": {"matchLabels": names.workload_labels(gateway.name)},
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    if spec.pod_anti_affinity == "Required":
+        anti: dict[str, Any] = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+    else:
+        preferred = {"weight": _PREFERRED_WEIGHT_MAX, "podAffinityTerm": term}
+        anti = {"preferredDuringSchedulingIgnoredDuringExecution": [preferred]}
+    affinity: dict[str, Any] = {"podAntiAffinity": anti}
+    if spec.node_selector:
+        terms = [_node_term(item) for item in spec.node_selector]
+        affinity["nodeAffinity"] = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    return affinity
+
+
+def _node_term(item: NodeTerm) -> dict[str, Any]:
+    """All requirements of one term are ANDed; labels come after expressions, sorted by key (as Kube-OVN does)."""
+    expressions = [msgspec.to_builtins(requirement) for requirement in item.match_expressions]
+    expressions += [
+        {"key": key, "operator": "In", "values": [value]} for key, value in sorted(item.match_labels.items())
+    ]
+    term: dict[str, Any] = {}
+    if expressions:
+        term["matchExpressions"] = expressions
+    if item.match_fields:
+        term["matchFields"] = [msgspec.to_builtins(requirement) for requirement in item.match_fields]
+    return term

@@ -1,0 +1,69 @@
+"""What the world remembers besides the projections of objects: one small value for each thing that was reported."""
+
+from veg_contracts.base import Value
+from veg_contracts.intent import NbRows, Source
+from veg_contracts.objects import AnyProjection
+
+
+class Stored(Value, frozen=True, kw_only=True):
+    """The newest projection of an object that the log holds."""
+
+    uid: str
+    resource_version: int
+    object: AnyProjection
+
+
+class Tombstone(Value, frozen=True, kw_only=True):
+    """An object that is gone: a late event about it must not bring it back."""
+
+    kind: str
+    resource_version: int
+
+
+class Listing(Value, frozen=True, kw_only=True):
+    """How far a listing of a kind has come in; `complete` is the newest resourceVersion a whole one had, or 0."""
+
+    complete: int = 0
+    resource_version: int = 0
+    parts: dict[int, tuple[str, ...]] = {}
+
+
+class PartState(Value, frozen=True, kw_only=True):
+    """What became of the last command for one part of a gateway's intent.
+
+    `state` is "sent", "applied", "failed" or "drifted"; `generation` is that of the command. `programmed` is the
+    newest generation of NB rows that every chassis has flows for; `ticks` counts how long it has not been.
+    A message of a failure stays until a later command is applied.
+    """
+
+    gateway_uid: str
+    command_id: str
+    generation: int
+    state: str
+    message: str = ""
+    detail: dict[str, str] = {}
+    programmed: int = 0
+    ticks: int = 0
+
+
+class AgentState(Value, frozen=True, kw_only=True):
+    """What the agent in one gateway pod has configured, and what it last complained of."""
+
+    gateway: str
+    gateway_uid: str
+    generation: int = 0
+    sources: tuple[Source, ...] = ()
+    error: str = ""
+
+
+class Floor(Value, frozen=True, kw_only=True):
+    """A writer or agent has seen this generation already; the next one of the gateway must be higher."""
+
+    gateway_uid: str
+    generation: int
+
+
+class Orphan(Value, frozen=True, kw_only=True):
+    """Rows in the Northbound database that carry the name of a gateway that we know nothing of."""
+
+    rows: tuple[NbRows, ...] = ()

@@ -1,0 +1,228 @@
+"""The world: what the log says the cluster looks like. A set of immutable entries, and indexes derived from them.
+
+Every change goes through `put` and `remove`, which remember it, so that the store can write exactly what changed and
+`World.load` gives the same world again.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from veg_contracts import names
+from veg_contracts.base import Value, encode
+from veg_contracts.configuration import PlannerSettings
+from veg_contracts.intent import Intent, Part, Report
+from veg_contracts.objects import AnyProjection, Deployment, EgressGateway, Pod
+from veg_planner.state import AgentState, Floor, Listing, Orphan, PartState, Stored, Tombstone
+
+OBJECT: Final = "object"  # key "<Kind>/<object key>"
+TOMBSTONE: Final = "tombstone"  # key uid
+LISTING: Final = "listing"  # key kind
+INTENT: Final = "intent"  # key gateway
+REPORT: Final = "report"  # key gateway
+PART: Final = "part"  # key "<gateway>/<part>"
+FLOOR: Final = "floor"  # key gateway
+AGENT: Final = "agent"  # key pod uid
+ORPHAN: Final = "orphan"  # key gateway
+SETTINGS: Final = "settings"  # key "planner"
+
+_TYPES: Final[dict[str, type[Value]]] = {
+    OBJECT: Stored,
+    TOMBSTONE: Tombstone,
+    LISTING: Listing,
+    INTENT: Intent,
+    REPORT: Report,
+    PART: PartState,
+    FLOOR: Floor,
+    AGENT: AgentState,
+    ORPHAN: Orphan,
+    SETTINGS: PlannerSettings,
+}
+
+# Late messages about a deleted object come seconds after, not thousands of deletions after.
+_TOMBSTONES_MAX: Final = 10_000
+
+ProjectionT = TypeVar("ProjectionT", bound=AnyProjection)
+
+
+class Entry(Value, frozen=True, kw_only=True):
+    """One entry of the world as stored; `data` is its canonical JSON."""
+
+    kind: str
+    key: str
+    data: bytes
+
+
+class Removed(Value, frozen=True, kw_only=True):
+    """An entry that is no more."""
+
+    kind: str
+    key: str
+
+
+class World:
+    """All entries, by kind and key.
+
+    Order of iteration is order of insertion, so every decision that depends on an order sorts for itself.
+    """
+
+    def __init__(self) -> None:
+        self._tables: dict[str, dict[str, Any]] = {kind: {} for kind in _TYPES}
+        self._changes: dict[tuple[str, str], Any] = {}
+        self._objects: dict[str, dict[str, Stored]] = {}
+        self._key_of_uid: dict[str, str] = {}
+        self._pods_of_gateway: dict[tuple[str, str], set[str]] = {}
+
+    @classmethod
+    def load(cls, entries: Iterable[Entry]) -> "World":
+        """The world that was stored as these entries."""
+        world = cls()
+        for entry in entries:
+            world.put(entry.kind, entry.key, msgspec.json.decode(entry.data, type=_TYPES[entry.kind]))
+        world.take_changes()
+        return world
+
+    def put(self, kind: str, key: str, value: Value) -> None:
+        if self._tables[kind].get(key) == value:
+            return
+        self._unindex(kind, key)
+        self._tables[kind].pop(key, None)  # so that the order of insertion is the order of the last change
+        self._tables[kind][key] = value
+        self._changes[kind, key] = value
+        self._index(kind, key, value)
+
+    def remove(self, kind: str, key: str) -> None:
+        self._unindex(kind, key)
+        if self._tables[kind].pop(key, None) is not None:
+            self._changes[kind, key] = None
+
+    def take_changes(self) -> tuple[Entry | Removed, ...]:
+        """What changed since the last call, sorted, for the store."""
+        changes = sorted(self._changes.items())
+        self._changes = {}
+        return tuple(
+            Removed(kind=kind, key=key) if value is None else Entry(kind=kind, key=key, data=encode(value))
+            for (kind, key), value in changes
+        )
+
+    # Objects of Kubernetes.
+
+    def stored(self, kind: str, key: str) -> Stored | None:
+        return self._objects.get(kind, {}).get(key)
+
+    def stored_by_uid(self, uid: str) -> Stored | None:
+        return self._tables[OBJECT].get(self._key_of_uid.get(uid, ""))
+
+    def objects(self, kind: str) -> list[Stored]:
+        return list(self._objects.get(kind, {}).values())
+
+    def find(self, projection: type[ProjectionT], key: str) -> ProjectionT | None:
+        stored = self.stored(projection.KIND, key)
+        return stored.object if stored is not None and isinstance(stored.object, projection) else None
+
+    def gateways(self) -> list[str]:
+        """The keys of all gateways there are, or of which something is left."""
+        return sorted({*self._objects.get(EgressGateway.KIND, {}), *self._tables[INTENT]})
+
+    def pods_of(self, gateway: str) -> list[Stored]:
+        """The pods that carry the gateway's labels, sorted by name."""
+        namespace, _, name = gateway.rpartition("/")
+        keys = self._pods_of_gateway.get((namespace, names.label_value(name)), set())
+        return [self._tables[OBJECT][key] for key in sorted(keys)]
+
+    def gateway_of_labels(self, namespace: str, labels: dict[str, str]) -> list[str]:
+        """The gateways an object with these labels belongs to: one at most, unless a shortened label is shared."""
+        value = labels.get(names.LABEL_GATEWAY)
+        if value is None or labels.get(names.LABEL_APP) != names.APP:
+            return []
+        candidates = (gateway.rpartition("/") for gateway in self.gateways())
+        return [
+            f"{space}/{name}"
+            for space, _, name in candidates
+            if space == namespace and names.label_value(name) == value
+        ]
+
+    # What was decided and reported.
+
+    @property
+    def settings(self) -> PlannerSettings:
+        settings: PlannerSettings = self._tables[SETTINGS].get("planner", PlannerSettings())
+        return settings
+
+    def intent(self, gateway: str) -> Intent | None:
+        return self._tables[INTENT].get(gateway)
+
+    def report(self, gateway: str) -> Report | None:
+        return self._tables[REPORT].get(gateway)
+
+    def part(self, gateway: str, part: Part) -> PartState | None:
+        return self._tables[PART].get(f"{gateway}/{part.value}")
+
+    def floor(self, gateway: str) -> Floor | None:
+        return self._tables[FLOOR].get(gateway)
+
+    def agent(self, pod_uid: str) -> AgentState | None:
+        return self._tables[AGENT].get(pod_uid)
+
+    def agent_uids(self) -> list[str]:
+        return list(self._tables[AGENT])
+
+    def orphans(self) -> list[str]:
+        return sorted(self._tables[ORPHAN])
+
+    def tombstone(self, uid: str) -> Tombstone | None:
+        return self._tables[TOMBSTONE].get(uid)
+
+    def listing(self, kind: str) -> Listing:
+        listing: Listing = self._tables[LISTING].get(kind, Listing())
+        return listing
+
+    def wants_tick(self) -> bool:
+        """Whether something goes on when time passes: a failure, or rows that no chassis has confirmed yet."""
+        return any(self.awaits_tick(gateway) for gateway in self.gateways())
+
+    def awaits_tick(self, gateway: str) -> bool:
+        """Whether that is so for this gateway."""
+        states = [state for part in Part if (state := self.part(gateway, part)) is not None]
+        return any(state.state == "failed" for state in states) or self.unconfirmed(gateway) is not None
+
+    def unconfirmed(self, gateway: str) -> PartState | None:
+        """The state of NB rows that are written and of which not every chassis has the flows."""
+        state = self.part(gateway, Part.NB)
+        return state if state is not None and state.state == "applied" and state.programmed < state.generation else None
+
+    def bury(self, uid: str, tombstone: Tombstone) -> None:
+        self.put(TOMBSTONE, uid, tombstone)
+        if len(self._tables[TOMBSTONE]) > _TOMBSTONES_MAX:
+            # By version and uid, not by insertion: a loaded world must choose the same one.
+            oldest = min(self._tables[TOMBSTONE].items(), key=lambda item: (item[1].resource_version, item[0]))
+            self.remove(TOMBSTONE, oldest[0])
+
+    # Indexes.
+
+    def _index(self, kind: str, key: str, value: Any) -> None:
+        if kind != OBJECT:
+            return
+        self._key_of_uid[value.uid] = key
+        self._objects.setdefault(value.object.KIND, {})[value.object.key] = value
+        if isinstance(value.object, Pod) and (owner := _gateway_label(value.object)) is not None:
+            self._pods_of_gateway.setdefault(owner, set()).add(key)
+
+    def _unindex(self, kind: str, key: str) -> None:
+        value = self._tables[kind].get(key)
+        if kind != OBJECT or value is None:
+            return
+        self._key_of_uid.pop(value.uid, None)
+        del self._objects[value.object.KIND][value.object.key]
+        if isinstance(value.object, Pod) and (owner := _gateway_label(value.object)) is not None:
+            self._pods_of_gateway[owner].discard(key)
+            if not self._pods_of_gateway[owner]:
+                del self._pods_of_gateway[owner]
+
+
+def _gateway_label(labelled: Pod | Deployment) -> tuple[str, str] | None:
+    value = labelled.labels.get(names.LABEL_GATEWAY)
+    if value is None or labelled.labels.get(names.LABEL_APP) != names.APP:
+        return None
+    return labelled.namespace, value
