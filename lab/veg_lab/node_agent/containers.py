@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from veg_lab import netns
+from veg_lab.node_agent.sandbox import Sandbox
 from veg_lab.node_agent.spec import ContainerPlan, launch_script, shim_words
 from veg_lab.process import read_stat, send
 
@@ -89,7 +90,7 @@ class Container:
     def running(self) -> bool:
         return self.record is not None and self.record.exit_code is None
 
-    async def start(self, plan: ContainerPlan, namespace: str, pod_name: str) -> None:
+    async def start(self, plan: ContainerPlan, sandbox: Sandbox, pod_name: str) -> None:
         """Start it (again) and return when its process exists."""
         attempt = 0 if self.record is None else self.record.attempt + 1
         for place in ("containers", "root", "log"):
@@ -97,8 +98,8 @@ class Container:
         self._path("pid").unlink(missing_ok=True)
         self._path("exit").unlink(missing_ok=True)
         script = self._path("sh")
-        script.write_text(launch_script(plan, str(self._directory), pod_name))
-        words = shim_words(str(netns.DIRECTORY / namespace), str(script), str(self._path("exit")))
+        script.write_text(launch_script(plan, str(self._directory), pod_name, sandbox.addresses))
+        words = shim_words(str(netns.DIRECTORY / sandbox.netns), str(script), str(self._path("exit")))
         with (self._directory / "log" / f"{self.name}.log").open("ab") as log:
             shim = subprocess.Popen(  # noqa: ASYNC220 - it must outlive the loop, and starting it takes a millisecond
                 words, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, cwd="/"

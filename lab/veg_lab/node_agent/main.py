@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import stat
 import sys
 from pathlib import Path
 
@@ -81,10 +82,13 @@ def _is_ours(pod: Json) -> bool:
 
 def _host() -> Host:
     """Containers see the machine's root; what of our own tree lies on another file system is mounted beside it."""
-    needed = {str(Path(sys.prefix)), str(REPOSITORY), str(Path(sys.base_prefix))}
+    needed = {Path(sys.prefix), REPOSITORY, Path(sys.base_prefix)}
     root = Path("/").stat().st_dev
+    ways = {place for path in needed for place in (path, *path.parents)}
     return Host(
-        tools=f"{sys.prefix}/bin", shared=tuple(sorted(path for path in needed if Path(path).stat().st_dev != root))
+        tools=f"{sys.prefix}/bin",
+        shared=tuple(sorted(str(path) for path in needed if path.stat().st_dev != root)),
+        opened=tuple(sorted(str(path) for path in ways if not path.stat().st_mode & stat.S_IXOTH)),
     )
 
 

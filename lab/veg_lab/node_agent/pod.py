@@ -148,7 +148,7 @@ class PodWorker:
         objects = {key: decode(value, key[0]) for key, value in found.items() if value is not None}
         ensure_volumes(pod, self._machine.sandboxes.directory(self.key), objects)
         plan = plan_container(pod, spec, sandbox.addresses, objects, self._machine.host)
-        await self._container(spec["name"]).start(plan, sandbox.netns, name)
+        await self._container(spec["name"]).start(plan, sandbox, name)
         log.info("pod %s/%s: container %s started", namespace, name, spec["name"])
 
     def _supervise(self, pod: Json, sandbox: Sandbox, spec: Json, container: Container) -> None:

@@ -1,6 +1,7 @@
 """Ask the probes of a running container, and tell what changed."""
 
 import asyncio
+import logging
 import socket
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from veg_lab.node_agent.command import CommandError, run
 from veg_lab.node_agent.probes import Health, Probe, ProbeState, apply_verdict, may_run, observe, probes_of
 from veg_lab.node_agent.spec import ContainerPlan, Json, exec_words
 
+log = logging.getLogger("node-agent")
 GOOD_STATUS = range(200, 400)
 
 
@@ -33,6 +35,7 @@ class Prober:
     def __init__(self, target: Target, health: Health, changed: Callable[[], None]) -> None:
         self.health = health
         self._target = target
+        self._names = (target.namespace, target.plan.name)
         self._changed = changed
         self._tasks = [asyncio.create_task(self._ask_for_ever(probe)) for probe in probes_of(target.container).values()]
 
@@ -45,31 +48,37 @@ class Prober:
         await asyncio.sleep(max(0.0, self._target.started_at + probe.initial_delay_s - time.time()))
         while self.health.unhealthy is None:
             if may_run(probe, self.health):
-                state = observe(probe, state, await ask(probe, self._target))
+                failure = await ask(probe, self._target)
+                state = observe(probe, state, success=failure is None)
                 if state.verdict is not None:
-                    self._tell(apply_verdict(self.health, self._target.container, probe, state.verdict))
+                    self._tell(apply_verdict(self.health, self._target.container, probe, state.verdict), probe, failure)
             elif probe.kind == "startup":
                 return
             # Right after the start-up nobody should wait a whole period for the first answer.
             await asyncio.sleep(probe.period_s if may_run(probe, self.health) else min(probe.period_s, 0.2))
 
-    def _tell(self, health: Health) -> None:
+    def _tell(self, health: Health, probe: Probe, failure: str | None) -> None:
         if health != self.health:
+            if failure:
+                log.warning("%s, container %s: %s probe: %s", *self._names, probe.kind, failure)
             self.health = health
             self._changed()
 
 
-async def ask(probe: Probe, target: Target) -> bool:
-    """One question. What cannot be asked is a no."""
+async def ask(probe: Probe, target: Target) -> str | None:
+    """One question: None is a yes, a text is a no and why. What cannot be asked is a no."""
     try:
         if "exec" in probe.action:
             await run(exec_words(target.plan, target.pid, probe.action["exec"]["command"]), timeout_s=probe.timeout_s)
-            return True
-        if "httpGet" in probe.action:
-            return await asyncio.wait_for(_http_get(probe.action["httpGet"], target), probe.timeout_s)
-        return await asyncio.wait_for(_tcp_connect(probe.action["tcpSocket"], target), probe.timeout_s)
-    except (CommandError, OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
-        return False
+        elif "httpGet" in probe.action:
+            await asyncio.wait_for(_http_get(probe.action["httpGet"], target), probe.timeout_s)
+        else:
+            await asyncio.wait_for(_tcp_connect(probe.action["tcpSocket"], target), probe.timeout_s)
+    except CommandError as error:
+        return str(error)
+    except (OSError, asyncio.IncompleteReadError, ValueError) as error:
+        return repr(error)
+    return None
 
 
 async def run_hook(hook: Json, plan: ContainerPlan, pid: int, timeout_s: float) -> None:
@@ -102,18 +111,18 @@ async def _connect(action: Json, target: Target) -> tuple[asyncio.StreamReader, 
         raise
 
 
-async def _tcp_connect(action: Json, target: Target) -> bool:
+async def _tcp_connect(action: Json, target: Target) -> None:
     _, writer = await _connect(action, target)
     writer.close()
-    return True
 
 
-async def _http_get(action: Json, target: Target) -> bool:
+async def _http_get(action: Json, target: Target) -> None:
     reader, writer = await _connect(action, target)
     try:
         path = action.get("path") or "/"
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {target.address}\r\nConnection: close\r\n\r\n".encode())
         line = await reader.readuntil(b"\r\n")
-        return int(line.split()[1]) in GOOD_STATUS
+        if int(line.split()[1]) not in GOOD_STATUS:
+            raise ValueError(f"answer {line.decode(errors='replace').strip()}")
     finally:
         writer.close()

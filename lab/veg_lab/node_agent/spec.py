@@ -43,6 +43,8 @@ class Host:
     """The directory of our own programs; the gateway image finds them first."""
     shared: tuple[str, ...] = ()
     """Directories the overlay of / does not show, because they are mounts of their own."""
+    opened: tuple[str, ...] = ()
+    """Directories on the way to our programs that only root may pass; in a container every user may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class ContainerPlan:
     capabilities: frozenset[str]
     added_capabilities: frozenset[str]
     no_new_privileges: bool
+    opened: tuple[str, ...] = ()
 
 
 def references(pod: Json) -> set[ObjectKey]:
@@ -118,6 +121,7 @@ def plan_container(
         capabilities=allowed,
         added_capabilities=added,
         no_new_privileges=not privileged and context.get("allowPrivilegeEscalation") is False,
+        opened=host.opened,
     )
 
 
@@ -201,14 +205,16 @@ def _mounts(pod: Json, container: Json) -> Iterator[Mount]:
         yield Mount(source, mount["mountPath"], read_only=bool(mount.get("readOnly")) or "emptyDir" not in volume)
 
 
-def launch_script(plan: ContainerPlan, directory: str, pod_name: str) -> str:
+def launch_script(plan: ContainerPlan, directory: str, pod_name: str, addresses: Sequence[str]) -> str:
     """The shell script that turns its own process into the container. It runs in new mount, pid and uts namespaces.
 
     - Its process id, as the machine sees it, is written first: the old /proc still tells it.
     - Its root is an overlay of / whose writable half lives in a tmpfs of this mount namespace.
+    - Pods have no name service: an empty resolv.conf lets a look-up fail at once; hosts has the pod's own name.
     - The end of its parent (`unshare`) ends it, also when it gave up root: setpriv asks for that after the change.
     """
     root = f"{directory}/root"
+    hosts = ["127.0.0.1 localhost", "::1 localhost", *(f"{address} {pod_name}" for address in addresses)]
     lines = [
         "set -eu",
         "read -r pid rest </proc/self/stat",
@@ -223,6 +229,10 @@ def launch_script(plan: ContainerPlan, directory: str, pod_name: str) -> str:
         "mount -t sysfs sysfs sys",
         "mount --rbind /dev dev",
         "mount -t tmpfs -o mode=1777 tmpfs run",
+        *(f"chmod o+x {shlex.quote(path.lstrip('/'))}" for path in plan.opened),
+        "rm -f etc/hosts etc/resolv.conf",
+        ": >etc/resolv.conf",
+        f"printf '%s\\n' {shlex.join(hosts)} >etc/hosts",
         *(line for mount in plan.mounts for line in _mount_lines(mount, directory)),
         f"hostname {shlex.quote(pod_name)}",
         "pivot_root . .",
