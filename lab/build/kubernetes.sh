@@ -14,12 +14,13 @@ mkdir -p "$work"
 
 step() { printf '%s  kubernetes: %s\n' "$(date +%H:%M:%S)" "$*"; }
 
+dpkg --configure -a >"$work/apt.log" 2>&1 # an install may have been interrupted
 step "installing the Go toolchain and fetching the source package (1 min)"
 options=$(apt_source_options "$work/apt")
 # shellcheck disable=SC2086  # the options are words
 apt-get $options -qq update
 DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install \
-  golang-1.19-go rsync make dpkg-dev golang-github-modern-go-reflect2-dev >"$work/apt.log" 2>&1
+  golang-1.19-go rsync make dpkg-dev golang-github-modern-go-reflect2-dev >>"$work/apt.log" 2>&1
 # shellcheck disable=SC2086
 (cd "$work" && apt-get $options -qq --download-only source kubernetes >>"$work/apt.log" 2>&1 && dpkg-source -x ./*.dsc src >>"$work/apt.log" 2>&1)
 

@@ -30,6 +30,7 @@ log=$1/packages.log
 trap '[ $? -eq 0 ] || { echo "packages: failed; the end of $log:" >&2; tail -n 20 "$log" >&2; }' EXIT
 
 if [ ${#missing[@]} -gt 0 ]; then
+  quietly dpkg --configure -a # an install may have been interrupted
   step "installing ${missing[*]} (10 to 60 s)"
   if [[ " ${missing[*]} " == *" postgresql-15 "* ]]; then
     # Its package makes and starts a cluster "main" unless the common package, installed before, says not to.

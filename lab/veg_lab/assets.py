@@ -1,15 +1,20 @@
 """What the cache must hold before a lab can start: programs from packages, OVN, and Kubernetes' control plane."""
 
 import fcntl
+import signal
 import subprocess
 from pathlib import Path
 
+from veg_lab import process
 from veg_lab.errors import LabError
 from veg_lab.paths import REPOSITORY, Lab
 from veg_lab.progress import say
 
-_BUILD = REPOSITORY / "lab" / "build"
+_SCRIPTS = REPOSITORY / "lab" / "build"
 _API_SERVER = "kube-apiserver"
+# Name of the pid file of a running build; the build leads a process group of its own.
+_BUILD = "build"
+_GRACE_S = 10.0
 
 
 def ensure(lab: Lab) -> None:
@@ -22,15 +27,34 @@ def ensure(lab: Lab) -> None:
             say("waiting for another build into the cache to end")
             fcntl.flock(lock, fcntl.LOCK_EX)
         # The script keeps the lock's descriptor: if we are killed, a second start waits for it instead of racing it.
-        _run(_BUILD / "packages.sh", lab.cache, lock.fileno())
+        _run(lab, "packages.sh", lab.cache, lock.fileno())
         if not (lab.ovn_tree / "usr" / "bin" / "ovn-northd").exists():
-            _run(_BUILD / "ovn.sh", lab.ovn_tree, lock.fileno())
+            _run(lab, "ovn.sh", lab.ovn_tree, lock.fileno())
         if not (lab.kubernetes / _API_SERVER).exists():
             if lab.kubernetes != lab.cache / "kubernetes":
                 raise LabError(f"KUBE_ASSETS names {lab.kubernetes}, which has no {_API_SERVER}")
-            _run(_BUILD / "kubernetes.sh", lab.kubernetes, lock.fileno())
+            _run(lab, "kubernetes.sh", lab.kubernetes, lock.fileno())
 
 
-def _run(script: Path, target: Path, lock: int) -> None:
-    if subprocess.run([str(script), str(target)], pass_fds=(lock,), check=False).returncode != 0:
-        raise LabError(f"{script.name} failed; see above")
+def _run(lab: Lab, script: str, target: Path, lock: int) -> None:
+    argv = process.recorded(lab, _BUILD, [str(_SCRIPTS / script), str(target)])
+    build = subprocess.Popen(argv, pass_fds=(lock,), start_new_session=True)
+    try:
+        failed = build.wait() != 0
+    finally:
+        # Not only after an interrupt: a script that failed must not leave its helpers behind either.
+        abort(lab)
+    if failed:
+        raise LabError(f"{script} failed; see above")
+
+
+def abort(lab: Lab) -> None:
+    """End a build with all of its processes, if one runs."""
+    record = process.pid_file(lab, _BUILD)
+    pid = process.alive(record)
+    if pid is not None:
+        process.send_group(pid, signal.SIGTERM)
+        if not process.wait_end(record, _GRACE_S):
+            process.send_group(pid, signal.SIGKILL)
+            process.wait_end(record, _GRACE_S)
+    record.unlink(missing_ok=True)

@@ -21,8 +21,8 @@ _MANIFESTS = REPOSITORY / "lab" / "manifests"
 def up(lab: Lab, *, infra_only: bool) -> None:
     """Bring the lab up and return when all of it is ready."""
     began = time.monotonic()
-    assets.ensure(lab)
     with exclusive(lab):
+        assets.ensure(lab)
         with step("networks"):
             network.ensure(lab)
         _in_parallel([_start_external, _start_ovn, _start_postgres, _start_nats, _start_control_plane], lab)

@@ -85,6 +85,11 @@ def processes(wanted: Iterable[str]) -> set[int]:
     return found
 
 
+def run_in(namespace: str, argv: Sequence[str], *, stdin: str | None = None) -> str:
+    """As `run`, in the namespace: whatever may wait for a server runs there, so that `down` finds and ends it."""
+    return run([*enter(namespace), *argv], stdin=stdin)
+
+
 def run(argv: Sequence[str], *, stdin: str | None = None) -> str:
     """Run a short command and return its output; a failure carries what it said."""
     done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)

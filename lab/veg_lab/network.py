@@ -26,12 +26,12 @@ def ensure(lab: Lab) -> None:
     machine, external = lab.namespace(), lab.namespace(EXTERNAL)
     for namespace in (machine, external):
         netns.ensure(namespace)
-        netns.run([*netns.enter(namespace), "sysctl", "-q", "-w", *_SYSCTLS])
+        netns.run_in(namespace, ["sysctl", "-q", "-w", *_SYSCTLS])
     if not _has_link(machine, "mgmt0"):
-        netns.run([*netns.enter(machine), "ip", "link", "add", "mgmt0", "type", "bridge"])
+        netns.run_in(machine, ["ip", "link", "add", "mgmt0", "type", "bridge"])
     if not _has_link(machine, "eth1"):
         peer = ["peer", "name", "eth0", "netns", external]
-        netns.run([*netns.enter(machine), "ip", "link", "add", "eth1", "type", "veth", *peer])
+        netns.run_in(machine, ["ip", "link", "add", "eth1", "type", "veth", *peer])
     _batch(machine, _addresses("mgmt0", (f"{MANAGEMENT_ADDRESS}/16",)) + _addresses("eth1", MACHINE_ADDRESSES))
     back = f"route replace {NODE_NETWORK} via {MACHINE_ADDRESSES[0].split('/')[0]}"
     _batch(external, [*_addresses("eth0", EXTERNAL_ADDRESSES), back])
@@ -55,4 +55,4 @@ def _addresses(link: str, addresses: tuple[str, ...]) -> list[str]:
 
 
 def _batch(namespace: str, commands: list[str]) -> None:
-    netns.run([*netns.enter(namespace), "ip", "-batch", "-"], stdin="\n".join(commands) + "\n")
+    netns.run_in(namespace, ["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")

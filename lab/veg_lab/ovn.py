@@ -90,7 +90,7 @@ def make_databases(lab: Lab) -> None:
         if not file.exists():
             draft = file.with_suffix(".new")
             draft.unlink(missing_ok=True)
-            netns.run(tool(lab, "ovsdb-tool", "create", str(draft), str(schema)))
+            netns.run_in(lab.namespace(), tool(lab, "ovsdb-tool", "create", str(draft), str(schema)))
             draft.rename(file)
 
 
@@ -108,7 +108,8 @@ def configure_switch(lab: Lab) -> None:
     }
     pairs = [f'external_ids:{key}="{value}"' for key, value in settings.items()]
     bridge = ["--may-exist", "add-br", INTEGRATION_BRIDGE, "--", "set", "bridge", INTEGRATION_BRIDGE]
-    netns.run(
+    netns.run_in(
+        lab.namespace(),
         vsctl(
             lab,
             "--no-wait",
@@ -120,17 +121,20 @@ def configure_switch(lab: Lab) -> None:
             *bridge,
             "datapath_type=netdev",
             "fail_mode=secure",
-        )
+        ),
     )
 
 
 def nbctl(lab: Lab, *arguments: str) -> str:
     """Run ovn-nbctl against the lab's database."""
-    return netns.run(tool(lab, "ovn-nbctl", f"--db={lab.nb_remote}", *arguments))
+    return netns.run_in(lab.namespace(), tool(lab, "ovn-nbctl", f"--db={lab.nb_remote}", *arguments))
 
 
 def wait_for_chassis(lab: Lab) -> None:
     """Wait until the chassis is known and follows the northbound database: all six daemons work together."""
     with step("OVN: the chassis follows the northbound database"):
-        netns.run(tool(lab, "ovn-sbctl", f"--db={lab.sb_remote}", "--timeout=20", "wait-until", "Chassis", CHASSIS))
+        netns.run_in(
+            lab.namespace(),
+            tool(lab, "ovn-sbctl", f"--db={lab.sb_remote}", "--timeout=20", "wait-until", "Chassis", CHASSIS),
+        )
         nbctl(lab, "--timeout=20", "--wait=hv", "sync")

@@ -8,13 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from veg_lab import netns, probes
+from veg_lab import netns, probes, process
 from veg_lab.paths import POSTGRES_BIN, REPOSITORY, Lab
 from veg_lab.process import Component
 from veg_lab.progress import say, step
 
 USER = "postgres"  # the server refuses root
 DATABASE = "veg"
+_INITDB = "initdb"
+_INITDB_WITHIN_S = 20.0
 ROLES = ("veg_owner", "veg_planner", "veg_reader")
 # fsync stays on: tests kill this server. Dynamic shared memory lives in the data directory, so that a killed server
 # leaves nothing in /dev/shm.
@@ -54,7 +56,8 @@ def prepare(lab: Lab) -> None:
         return
     shutil.rmtree(draft, ignore_errors=True)
     options = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
-    netns.run(_as_postgres("initdb", f"--pgdata={draft}", f"--username={USER}", *options))
+    words = _as_postgres("initdb", f"--pgdata={draft}", f"--username={USER}", *options)
+    netns.run_in(lab.namespace(), ["setsid", "--wait", *process.recorded(lab, _INITDB, words)])
     with (draft / "postgresql.conf").open("a") as settings:
         settings.write(_SETTINGS.format(socket=directory))
     draft.rename(data)
@@ -80,7 +83,7 @@ def migrate(lab: Lab) -> None:
         values = [f"{key}={value}" for key, value in lab.environment().items()]
         values.append(f"VEG_POSTGRES_URL={lab.postgres_url('veg_owner')}")
         words = [sys.executable, "-m", "alembic", "-c", str(config), "upgrade", "head"]
-        netns.run([*netns.enter(lab.namespace()), "env", "-C", str(REPOSITORY), *values, *words])
+        netns.run_in(lab.namespace(), ["env", "-C", str(REPOSITORY), *values, *words])
 
 
 def psql(lab: Lab, role: str, *arguments: str, database: str = DATABASE) -> list[str]:
@@ -88,19 +91,25 @@ def psql(lab: Lab, role: str, *arguments: str, database: str = DATABASE) -> list
     return [str(POSTGRES_BIN / "psql"), "-h", str(_directory(lab)), "-U", role, "-d", database, *arguments]
 
 
-def remove_shared_memory(lab: Lab) -> None:
-    """A killed server leaves a System V segment behind, whose id is in its pid file; a stopped one leaves neither."""
+def end(lab: Lab, *, grace_s: float) -> None:
+    """End the server, and see that no shared memory outlives it."""
+    # A second, at most; a killed initdb leaves shared memory that nobody can tell from a stranger's.
+    process.wait_end(process.pid_file(lab, _INITDB), _INITDB_WITHIN_S)
+    # Its fast shutdown gives back its memory. One that was killed left its System V segment, whose id is in its pid file.
+    process.end(lab, "postgres", signal.SIGINT, grace_s=grace_s)
     try:
         lines = (_directory(lab) / "data" / "postmaster.pid").read_text().splitlines()
     except OSError:
         return
-    key_and_id = lines[6].split() if len(lines) > 6 else []  # noqa: PLR2004  line 7 of the file holds both
-    if len(key_and_id) == 2:  # noqa: PLR2004
-        probes.succeeds(["ipcrm", "-m", key_and_id[1]])()
+    match lines[6].split() if len(lines) > 6 else []:  # noqa: PLR2004  line 7 of the file is the segment's key and id
+        case [_key, segment]:
+            probes.succeeds(["ipcrm", "-m", segment])()
 
 
 def _query(lab: Lab, statement: str) -> str:
-    return netns.run(psql(lab, USER, "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", statement, database="postgres"))
+    return netns.run_in(
+        lab.namespace(), psql(lab, USER, "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", statement, database="postgres")
+    )
 
 
 def _as_postgres(program: str, *arguments: str) -> Sequence[str]:

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,6 +102,14 @@ def record_self(record: Path) -> None:
     record.write_text(Path("/proc/self/stat").read_text())
 
 
+def recorded(lab: Lab, name: str, argv: Sequence[str]) -> list[str]:
+    """Words that write the pid file and then become the command."""
+    record = pid_file(lab, name)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.unlink(missing_ok=True)
+    return ["sh", "-c", _RECORD_AND_EXEC, str(record), *argv]
+
+
 def start(lab: Lab, component: Component) -> bool:
     """Start it unless it runs, and wait until it is ready. Returns whether it was started now."""
     for attempt in range(1, component.attempts + 1):
@@ -124,13 +132,11 @@ def start(lab: Lab, component: Component) -> bool:
 
 def _spawn(lab: Lab, component: Component) -> None:
     record, log = pid_file(lab, component.name), lab.log(component.name)
-    for path in (record, log):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    record.unlink(missing_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
     user = (
         ["setpriv", f"--reuid={component.user}", f"--regid={component.user}", "--init-groups"] if component.user else []
     )
-    argv = [*netns.enter(component.namespace), "sh", "-c", _RECORD_AND_EXEC, str(record), *user, *component.argv]
+    argv = [*netns.enter(component.namespace), *recorded(lab, component.name, [*user, *component.argv])]
     environment = {
         key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
     }
@@ -173,19 +179,34 @@ def end(lab: Lab, name: str, first: signal.Signals, *, grace_s: float = 10.0) ->
         if pid is None:
             return number is not first
         send(pid, number)
-        deadline = time.monotonic() + patience_s
-        while alive(record) is not None and time.monotonic() < deadline:
-            time.sleep(_POLL_S / 5)
-        if alive(record) is None:
+        if wait_end(record, patience_s):
             record.unlink(missing_ok=True)
             return True
     raise LabError(f"{name} (process {pid}) does not end, not even by SIGKILL")
+
+
+def wait_end(record: Path, within_s: float) -> bool:
+    """Wait until the process of this pid file is gone; false if it is still there then."""
+    deadline = time.monotonic() + within_s
+    while alive(record) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S / 5)
+    return True
 
 
 def send(pid: int, number: signal.Signals) -> None:
     """Signal a process that may be gone already."""
     try:
         os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def send_group(leader: int, number: signal.Signals) -> None:
+    """Signal the process group of this leader, which may be gone already."""
+    try:
+        os.killpg(leader, number)
     except ProcessLookupError:
         return
 

@@ -63,9 +63,11 @@ def _bus(lab: Lab) -> dict[str, str]:
 
 
 def _kubectl(lab: Lab, words: list[str]) -> NoReturn:
-    # The lab's pods have no kubelet to ask, so exec is ours; with it, the document's commands run as they stand.
+    # The lab's pods have no kubelet to ask, so these are ours; with them, the document's commands run as they stand.
     if words[:1] == ["exec"]:
         _exec(lab, words[1:])
+    if words[:1] == ["logs"]:
+        _pod_logs(lab, words[1:])
     become(lab, [*control_plane.kubectl(lab), *words], inside=False)
 
 
@@ -124,6 +126,19 @@ def _exec(lab: Lab, words: list[str]) -> NoReturn:
     enter = ["nsenter", f"--target={state['pid']}", "--net", "--mount", "--pid", "--uts", f"--wd={state['cwd']}", "--"]
     environment = {str(key): str(value) for key, value in state["env"].items()}
     _exec_words([*enter, *_privileges(state), *command], environment | {"TERM": os.environ.get("TERM", "dumb")})
+
+
+def _pod_logs(lab: Lab, words: list[str]) -> NoReturn:
+    parser = argparse.ArgumentParser(prog="lab/lab kubectl logs")
+    parser.add_argument("pod")
+    parser.add_argument("-n", "--namespace", default="default")
+    parser.add_argument("-c", "--container")
+    parser.add_argument("-f", "--follow", action="store_true")
+    options = parser.parse_args(words)
+    pod = options.pod.removeprefix("pod/")
+    container = options.container or _first_container(lab, options.namespace, pod)
+    log = lab.run / "pods" / options.namespace / pod / "log" / f"{container}.log"
+    become(lab, ["tail", "-n", "+1", *(["-F"] if options.follow else []), str(log)], inside=False)
 
 
 def _container_state(lab: Lab, namespace: str, pod: str, container: str | None) -> dict[str, Any] | None:

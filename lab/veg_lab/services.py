@@ -2,8 +2,9 @@
 
 import importlib.util
 import sys
+import time
 
-from veg_lab import control_plane, nats, netns, probes
+from veg_lab import control_plane, nats, netns, probes, process
 from veg_lab.nats import PORT
 from veg_lab.paths import MANAGEMENT_ADDRESS, Lab
 from veg_lab.process import Component
@@ -11,6 +12,7 @@ from veg_lab.process import Component
 AGENT_SECRET = "veg-gw-agent-nats"  # noqa: S105  the name of a Secret
 MANAGEMENT_NETWORK = "kube-system/veg-mgmt"
 GATEWAY_IMAGE = "veg-gw-agent:lab"
+_SETTLED_AFTER_S = 1.5
 _HEALTH_PORTS = {"watcher": 9101, "planner": 9102, "ovn-writer": 9103, "kube-writer": 9104}
 
 
@@ -18,7 +20,7 @@ def helpers(lab: Lab) -> list[Component]:
     """The stand-ins. They come before our services: these expect a cluster that has nodes and subnets."""
     return [
         _helper(lab, "mini-kube-ovn", "kube-ovn", _subnet_is_ready(lab)),
-        _helper(lab, "node-agent", "node-agent", lambda: True),
+        _helper(lab, "node-agent", "node-agent", _has_settled(lab, "node-agent")),
     ]
 
 
@@ -33,6 +35,16 @@ def _subnet_is_ready(lab: Lab) -> probes.Probe:
     return probes.succeeds(
         control_plane.kubectl(lab, "wait", condition, "subnet/ovn-default", "subnet/join", "--timeout=1s")
     )
+
+
+def _has_settled(lab: Lab, name: str) -> probes.Probe:
+    """It has nothing to ask, but a mistake in its surroundings would have ended it by now."""
+
+    def probe() -> bool:
+        found = process.running(lab, name)
+        return found is not None and time.time() - found.since > _SETTLED_AFTER_S
+
+    return probe
 
 
 def components(lab: Lab) -> list[Component]:

@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from veg_lab import netns, postgres, process
+from veg_lab import assets, netns, postgres, process
 from veg_lab.errors import LabError
 from veg_lab.lock import exclusive
 from veg_lab.paths import RUN_ROOT, Lab
@@ -24,12 +24,11 @@ def down(lab: Lab) -> None:
         say(f"the lab {lab.name!r} is down already")
         return
     with step(f"the lab {lab.name!r} is down"), exclusive(lab, end_holder=True):
+        assets.abort(lab)
         for name in _RESTARTERS:
             process.end(lab, name, signal.SIGKILL)
-        # Its fast shutdown gives back its shared memory; the plain SIGTERM below would make it wait for its clients.
-        process.end(lab, "postgres", signal.SIGINT, grace_s=_GRACE_S)
+        postgres.end(lab, grace_s=_GRACE_S)
         _end_processes(lab)
-        postgres.remove_shared_memory(lab)
         for name in netns.names(lab.name):
             netns.remove(name)
         shutil.rmtree(lab.run)
@@ -40,7 +39,11 @@ def _end_processes(lab: Lab) -> None:
     spared = _self_and_ancestors()
     began = time.monotonic()
     asked: set[int] = set()
-    while left := _processes(lab) - spared:
+    empty_looks = 0
+    # Twice nothing: a process that a killed starter had just made may enter the namespace a moment later.
+    while empty_looks < 2:  # noqa: PLR2004
+        left = _processes(lab) - spared
+        empty_looks = 0 if left else empty_looks + 1
         waited_s = time.monotonic() - began
         if waited_s > _KILL_WITHIN_S:
             raise LabError(f"these processes do not end, not even by SIGKILL: {sorted(left)}")
