@@ -1,0 +1,41 @@
+"""The service: one follower per kind, all on one connection to the API server and one to the bus."""
+
+import asyncio
+
+from veg_runtime import bus, service
+from veg_runtime.service import Health
+from veg_runtime.settings import Settings
+from veg_watcher import api
+from veg_watcher.follow import Follower, Intervals
+from veg_watcher.kinds import KINDS
+from veg_watcher.progress import Progress
+from veg_watcher.publish import Publisher
+
+ROLE = "watcher"
+
+
+class WatcherSettings(Settings, frozen=True, kw_only=True):
+    """`relist_interval_s`: a full list of each kind. `absent_interval_s`: a look for missing optional kinds."""
+
+    relist_interval_s: float = 300.0
+    absent_interval_s: float = 30.0
+
+
+async def work(settings: WatcherSettings, health: Health, _: asyncio.Event) -> None:
+    """Watch until cancelled."""
+    intervals = Intervals(relist_s=settings.relist_interval_s, absent_s=settings.absent_interval_s)
+    progress = Progress(health, KINDS)
+    async with api.connected() as connection:
+        client = await bus.connect(settings, ROLE)
+        try:
+            js = bus.jetstream(client)
+            async with asyncio.TaskGroup() as tasks:
+                for kind in KINDS:
+                    follower = Follower(kind, connection, Publisher(js, kind.name), progress, intervals)
+                    tasks.create_task(follower.run(), name=kind.name)
+        finally:
+            await client.close()
+
+
+def main() -> None:
+    service.run(ROLE, WatcherSettings, work)
