@@ -1,0 +1,142 @@
+"""What comes in: the planner's consumer, and messages read as events that the log can hold."""
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+import nats.errors
+import nats.js.errors
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext, api
+
+from veg_contracts import subjects
+from veg_contracts.envelope import Envelope, MalformedMessageError, from_message
+from veg_contracts.events import EVENT_TYPES
+from veg_runtime import bus, logs
+
+_IN_FLIGHT_MAX: Final = 500
+_ACK_WAIT_S: Final = 30.0
+_RETRY_S: Final = 0.5
+# Ids are indexed, and Postgres refuses an index row over 2704 bytes; a character has at most four.
+_ATTRIBUTE_LENGTH_MAX: Final = 512
+_DEPTH_MAX: Final = 64
+# A NUL in a JSON text: an odd number of backslashes, then u0000.
+_NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+_REPLACEMENT: Final = rb"\1\\ufffd"
+
+log = logs.get("inbox")
+
+
+async def subscribe(js: JetStreamContext) -> JetStreamContext.PullSubscription:
+    """The planner's consumer, rewound to the first message that was never acknowledged.
+
+    A leader that was killed leaves messages behind that it got and did not acknowledge. The consumer would deliver
+    them again only after `_ACK_WAIT_S`, and after newer ones. Made anew where the old one stood, it delivers
+    everything at once and in order. Killed in between, there is no consumer, and the next one starts at the first
+    message of the stream: the log drops what it has already.
+    """
+    stream, name = subjects.EVENT_STREAM, subjects.PLANNER_CONSUMER
+    while True:
+        try:
+            start = await _first_unacknowledged(js, stream, name)
+            await js.add_consumer(stream, _consumer(name, start))
+            return await js.pull_subscribe_bind(name, stream)
+        except (TimeoutError, nats.errors.Error, nats.js.errors.Error, OSError) as error:
+            log.warning("consumer not ready, trying again", stream=stream, error=repr(error))
+            await asyncio.sleep(_RETRY_S)
+
+
+async def exists(js: JetStreamContext) -> bool:
+    """Whether the consumer is there: the bus may have lost its files, or another planner has taken over."""
+    try:
+        await js.consumer_info(subjects.EVENT_STREAM, subjects.PLANNER_CONSUMER)
+    except nats.js.errors.NotFoundError:
+        return False
+    except (TimeoutError, nats.errors.Error, nats.js.errors.Error, OSError) as error:
+        log.warning("bus does not answer", error=repr(error))
+    return True
+
+
+async def _first_unacknowledged(js: JetStreamContext, stream: str, name: str) -> int:
+    try:
+        info = await js.consumer_info(stream, name)
+    except nats.js.errors.NotFoundError:
+        return 1
+    await js.delete_consumer(stream, name)
+    return (info.ack_floor.stream_seq if info.ack_floor else 0) + 1
+
+
+def _consumer(name: str, start: int) -> api.ConsumerConfig:
+    return api.ConsumerConfig(
+        durable_name=name,
+        filter_subject=subjects.EVENTS,
+        deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=start,
+        ack_policy=api.AckPolicy.EXPLICIT,
+        ack_wait=_ACK_WAIT_S,
+        max_ack_pending=_IN_FLIGHT_MAX,
+    )
+
+
+def read_message(message: Msg) -> Envelope:
+    """Read a message of the event stream; see `read`."""
+    return read(message.subject, bus.headers_of(message), message.data)
+
+
+def read(subject: str, headers: Mapping[str, str] | None, body: bytes) -> Envelope:
+    """Read an event so that the log can hold it: NUL in a text becomes U+FFFD, the time is in UTC.
+
+    Raises:
+        MalformedMessageError: it is not one of our events; the message says which attribute or field is wrong.
+    """
+    _check_depth(body)
+    envelope = from_message(subject, headers, _NUL.sub(_REPLACEMENT, body))
+    if envelope.type not in EVENT_TYPES:
+        raise MalformedMessageError(f"attribute ce-type: {envelope.type!r} is no event")
+    for field in ("id", "source", "correlation_id", "causation_id", "traceparent"):
+        _check_text(field, getattr(envelope, field))
+    return msgspec.structs.replace(envelope, time=_utc(envelope.time))
+
+
+def _check_depth(body: bytes) -> None:
+    """Refuse what nests so deep that reading it can fail in one place and work in another."""
+    if body.count(b"[") + body.count(b"{") <= _DEPTH_MAX:
+        return
+    try:
+        level = [msgspec.json.decode(body)]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedMessageError(f"data: {error}") from error
+    for _ in range(_DEPTH_MAX + 1):
+        level = [inner for value in level for inner in _inside(value)]
+        if not level:
+            return
+    raise MalformedMessageError(f"data: nested deeper than {_DEPTH_MAX} levels")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _check_text(field: str, text: str) -> None:
+    if len(text) > _ATTRIBUTE_LENGTH_MAX:
+        limit = _ATTRIBUTE_LENGTH_MAX
+        raise MalformedMessageError(f"attribute {field}: {len(text)} characters, at most {limit} are allowed")
+    if not text.isprintable():
+        raise MalformedMessageError(f"attribute {field}: {text!r} has characters that cannot be printed")
+
+
+def _utc(time: str) -> str:
+    try:
+        parsed = datetime.fromisoformat(time)
+        if parsed.tzinfo is None:
+            raise MalformedMessageError(f"attribute ce-time: {time!r} has no time zone")
+        return parsed.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError) as error:
+        if isinstance(error, MalformedMessageError):
+            raise
+        raise MalformedMessageError(f"attribute ce-time: {time!r} is no time of RFC 3339") from error

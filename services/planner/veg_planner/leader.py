@@ -1,0 +1,247 @@
+"""What a planner does while it leads: pull a batch, decide, acknowledge, relay; and keep its lease alive meanwhile."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar
+
+import sqlalchemy as sa
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+
+from veg_contracts.commands import (
+    AnyCommand,
+    EnsureFinalizer,
+    EnsureNb,
+    EnsureStatus,
+    EnsureWorkload,
+    PublishConfig,
+    RecordKubeEvent,
+    RemoveWorkload,
+)
+from veg_contracts.configuration import PlannerSettings
+from veg_contracts.envelope import Envelope, MalformedMessageError, type_name
+from veg_contracts.events import AnyEvent, CommandFailed, PlannerConfigured, Ticked
+from veg_contracts.intent import Part
+from veg_planner import metrics
+from veg_planner.batch import Decider, Result
+from veg_planner.bus import inbox, streams
+from veg_planner.bus.relay import relay
+from veg_planner.store import lease as leases
+from veg_planner.store import outbox
+from veg_planner.store.lease import Lease, LeaseLostError
+from veg_planner.store.outbox import SOURCE, Relayed
+from veg_planner.store.rejected import Rejection
+from veg_planner.store.unit import DatabaseError
+from veg_runtime import bus, clock, logs
+from veg_runtime.service import Health
+
+_BATCH_MAX: Final = 200
+_FETCH_WAIT_S: Final = 1.0
+_RELAY_CHUNK: Final = 100
+_TICK_S: Final = 10.0
+_RETRY_S: Final = 0.5
+_EXISTS_EVERY_S: Final = 5.0
+_SUBJECT: Final = "veg.evt.planner"
+
+log = logs.get("leader")
+
+ResultT = TypeVar("ResultT")
+
+
+def part_of(command: AnyCommand) -> str:
+    """The part of the intent that a command carries; a Kubernetes Event is of none."""
+    match command:
+        case EnsureNb():
+            return Part.NB
+        case EnsureWorkload() | RemoveWorkload():
+            return Part.WORKLOAD
+        case EnsureFinalizer():
+            return Part.FINALIZER
+        case EnsureStatus():
+            return Part.STATUS
+        case PublishConfig():
+            return Part.CONFIG
+        case RecordKubeEvent():
+            return ""
+
+
+class Leader:
+    """One time of leading, from taking the lease to losing it."""
+
+    def __init__(self, engine: sa.Engine, js: JetStreamContext, lease: Lease, health: Health) -> None:
+        self._engine = engine
+        self._js = js
+        self._lease = lease
+        self._health = health
+        self._decider = Decider(engine, lease)
+        self._sure_until = 0.0
+        self._ticks = 0
+        self._ticked_at = 0.0
+
+    async def lead(self, settings: PlannerSettings) -> None:
+        """Decide until the lease is lost.
+
+        Raises:
+            LeaseLostError: another planner leads, or this one could not renew its lease in time.
+        """
+        self._sure_until = time.monotonic() + self._lease.ttl_s
+        heartbeat = asyncio.create_task(self._keep_lease())
+        work = asyncio.create_task(self._work(settings))
+        try:
+            await asyncio.wait({heartbeat, work}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (heartbeat, work):
+                if task.done():
+                    task.result()  # raises what ended it
+        finally:
+            heartbeat.cancel()
+            work.cancel()
+            await asyncio.gather(heartbeat, work, return_exceptions=True)
+
+    async def _keep_lease(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease.ttl_s / 4)
+            asked_at = time.monotonic()
+            try:
+                await asyncio.to_thread(leases.renew, self._engine, self._lease)
+                self._sure_until = asked_at + self._lease.ttl_s
+            except (DatabaseError, sa.exc.TimeoutError) as error:
+                log.warning("lease not renewed", error=str(error))
+                if not self._sure():
+                    raise LeaseLostError(f"not renewed within {self._lease.ttl_s} s") from error
+
+    def _sure(self) -> bool:
+        """Whether nobody else can lead now, as far as this process's own clock can tell."""
+        return time.monotonic() < self._sure_until
+
+    async def _work(self, settings: PlannerSettings) -> None:
+        await streams.ensure_streams(self._js)
+        subscription = await inbox.subscribe(self._js)
+        await self._configure(settings)
+        await self._relay()
+        checked_at = time.monotonic()
+        while True:
+            messages = await bus.fetch(subscription, _BATCH_MAX, _FETCH_WAIT_S)
+            await self._batch(messages)
+            if messages:
+                continue
+            if time.monotonic() - checked_at > _EXISTS_EVERY_S:
+                checked_at = time.monotonic()
+                if not await inbox.exists(self._js):
+                    await streams.ensure_streams(self._js)
+                    subscription = await inbox.subscribe(self._js)
+
+    async def _configure(self, settings: PlannerSettings) -> None:
+        world = await self._store(self._decider.world)
+        position = await self._store(self._decider.head)
+        if position and world.settings == settings:
+            return
+        identity = f"planner/configured/{self._lease.holder}/{self._lease.fence}"
+        await self._process([_own(identity, "configured", PlannerConfigured(settings=settings))])
+
+    async def _batch(self, messages: Sequence[Msg]) -> None:
+        started = time.monotonic()
+        envelopes, rejections = _read_all(messages)
+        result = await self._process([*envelopes, *await self._tick()], rejections)
+        if result is None:
+            return
+        for message in messages:
+            await bus.acknowledge(message)
+        if result.commands:
+            await self._relay()
+        if messages:
+            metrics.BATCH_SIZE.observe(len(messages))
+            metrics.LAG.set(messages[-1].metadata.num_pending)
+            metrics.BATCH_SECONDS.observe(time.monotonic() - started)
+
+    async def _tick(self) -> list[Envelope]:
+        if time.monotonic() - self._ticked_at < _TICK_S:
+            return []
+        self._ticked_at = time.monotonic()
+        world = await self._store(self._decider.world)
+        if not world.wants_tick():
+            return []
+        self._ticks += 1
+        identity = f"planner/tick/{self._lease.fence}/{self._ticks}"
+        return [_own(identity, "tick", Ticked(at=clock.now()))]
+
+    async def _process(self, envelopes: Sequence[Envelope], rejections: Sequence[Rejection] = ()) -> Result | None:
+        if not envelopes and not rejections:
+            return None
+        result = await self._store(partial(self._decider.process, envelopes, rejections))
+        metrics.POSITION.set(result.position)
+        metrics.EVENTS.inc(result.appended)
+        metrics.COMMANDS.inc(result.commands)
+        metrics.REJECTED.inc(len(rejections))
+        self._health.set(True, f"leading with fence {self._lease.fence}, at position {result.position}")
+        return result
+
+    async def _relay(self) -> None:
+        while True:
+            waiting = await self._store(partial(outbox.waiting, self._engine, _RELAY_CHUNK))
+            if not waiting:
+                return
+            done = await relay(self._js, waiting, self._sure)
+            if not done:
+                raise LeaseLostError("not sure of the lease while relaying")
+            # First into the log, then out of the outbox: in the other order a failure could be forgotten.
+            await self._process(_failures(waiting, done))
+            await self._store(partial(outbox.mark_relayed, self._engine, self._lease, done))
+
+    async def _store(self, work: Callable[[], ResultT]) -> ResultT:
+        """Do it in a thread; a database that is away is waited for."""
+        while True:
+            try:
+                return await asyncio.to_thread(work)
+            except (DatabaseError, sa.exc.TimeoutError) as error:
+                log.warning("database not reached, trying again", error=str(error))
+                self._health.set(False, "waits for the database")
+                await asyncio.sleep(_RETRY_S)
+
+
+def _own(identity: str, what: str, event: AnyEvent, *, cause: Envelope | None = None) -> Envelope:
+    """An event that the planner appends itself: it never travels on the bus."""
+    return Envelope(
+        id=identity,
+        source=SOURCE,
+        type=type_name(event),
+        subject=f"{_SUBJECT}.{what}",
+        time=clock.now(),
+        data=event,
+        correlation_id=cause.correlation_id if cause else "",
+        causation_id=cause.id if cause else "",
+        traceparent=clock.child_traceparent(cause.traceparent) if cause else clock.new_traceparent(),
+    )
+
+
+def _failures(commands: Sequence[Envelope], done: Sequence[Relayed]) -> list[Envelope]:
+    """The outcomes of commands that could not be sent."""
+    notes = {relayed.id: relayed.note for relayed in done if relayed.note}
+    return [
+        _own(f"{command.id}/failed", "relay", _failed(command, notes[command.id]), cause=command)
+        for command in commands
+        if command.id in notes
+    ]
+
+
+def _failed(command: Envelope, note: str) -> CommandFailed:
+    return CommandFailed(
+        command_id=command.id,
+        gateway=command.data.gateway,
+        gateway_uid=command.data.gateway_uid,
+        part=part_of(command.data),
+        generation=command.data.generation,
+        message=note,
+    )
+
+
+def _read_all(messages: Sequence[Msg]) -> tuple[list[Envelope], list[Rejection]]:
+    envelopes, rejections = [], []
+    for message in messages:
+        try:
+            envelopes.append(inbox.read_message(message))
+        except MalformedMessageError as error:
+            log.warning("message not read", subject=message.subject, reason=str(error), size=len(message.data))
+            rejections.append(Rejection(subject=message.subject, reason=str(error), body=message.data))
+    return envelopes, rejections

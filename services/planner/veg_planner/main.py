@@ -1,0 +1,107 @@
+"""The planner as a process: stand by until the lease is free, lead until it is lost, and so on."""
+
+import asyncio
+import os
+import socket
+from typing import Final
+
+import sqlalchemy as sa
+from nats.js import JetStreamContext
+
+from veg_contracts.configuration import PlannerSettings
+from veg_contracts.names import DEFAULT_VPC
+from veg_planner import metrics
+from veg_planner.leader import Leader
+from veg_planner.store import lease as leases
+from veg_planner.store.lease import Lease, LeaseLostError
+from veg_planner.store.unit import DatabaseError, create_engine
+from veg_runtime import bus, clock, logs
+from veg_runtime.service import Health, run
+from veg_runtime.settings import Settings
+
+_STAND_BY_S: Final = 1.0
+
+log = logs.get("main")
+
+
+class ServiceSettings(Settings, frozen=True, kw_only=True):
+    """The planner's environment, `VEG_…` each.
+
+    `planner_id` names this planner in the lease; only one process may have it. Empty: a new name at every start, which
+    then waits up to `lease_ttl_s` for the lease of a predecessor that was killed. The rest is `PlannerSettings`.
+    """
+
+    postgres_url: str
+    planner_id: str = ""
+    lease_ttl_s: float = 5.0
+    default_vpc: str = DEFAULT_VPC
+    gateway_image: str = ""
+    management_network: str = ""
+    agent_nats_url: str = ""
+    agent_nats_secret: str = ""
+
+    def planning(self) -> PlannerSettings:
+        """What decisions depend on."""
+        return PlannerSettings(
+            default_vpc=self.default_vpc,
+            image=self.gateway_image,
+            management_network=self.management_network,
+            agent_nats_url=self.agent_nats_url,
+            agent_nats_secret=self.agent_nats_secret,
+        )
+
+    def holder(self) -> str:
+        """Who this process is in the lease."""
+        return self.planner_id or f"{socket.gethostname()}/{os.getpid()}/{clock.unique_id()[:8]}"
+
+
+async def work(settings: ServiceSettings, health: Health, stop: asyncio.Event) -> None:
+    """Stand by and lead in turn, until stopped."""
+    engine = create_engine(settings.postgres_url)
+    client = await bus.connect(settings, "planner")
+    holder = settings.holder()
+    try:
+        while not stop.is_set():
+            lease = await _stand_by(engine, holder, settings.lease_ttl_s, health)
+            log.info("leading", holder=holder, fence=lease.fence)
+            await _lead(engine, bus.jetstream(client), lease, settings, health)
+    finally:
+        await client.close()
+        engine.dispose()
+
+
+async def _stand_by(engine: sa.Engine, holder: str, ttl_s: float, health: Health) -> Lease:
+    while True:
+        try:
+            lease = await asyncio.to_thread(leases.acquire, engine, holder, ttl_s)
+        except (DatabaseError, sa.exc.TimeoutError) as error:
+            log.warning("database not reached, trying again", error=str(error))
+            health.set(False, "waits for the database")
+        else:
+            if lease is not None:
+                return lease
+            health.set(True, "standing by")
+        await asyncio.sleep(_STAND_BY_S)
+
+
+async def _lead(
+    engine: sa.Engine, js: JetStreamContext, lease: Lease, settings: ServiceSettings, health: Health
+) -> None:
+    metrics.LEADING.set(1)
+    health.set(False, f"begins to lead with fence {lease.fence}")
+    try:
+        await Leader(engine, js, lease, health).lead(settings.planning())
+    except LeaseLostError as error:
+        log.warning("no longer leading", fence=lease.fence, reason=str(error))
+        health.set(False, "lost the lease")
+    except asyncio.CancelledError:
+        # A clean stop: the next one need not wait for the lease to run out.
+        await asyncio.to_thread(leases.release, engine, lease)
+        raise
+    finally:
+        metrics.LEADING.set(0)
+
+
+def main() -> None:
+    """The planner, until SIGTERM or SIGINT."""
+    run("planner", ServiceSettings, work)
