@@ -58,7 +58,7 @@ def _publish(role: str) -> list[str]:
             consume = _consume(commands, subjects.KUBE_WRITER_CONSUMER)
             return [subjects.KUBE_EVENTS, f"{_JS}.STREAM.INFO.{events}", *consume]
         case "gw-agent":
-            return [subjects.AGENT_EVENTS, f"{_JS}.STREAM.INFO.{events}", *_read_config()]
+            return [subjects.AGENT_EVENTS, f"{_JS}.STREAM.MSG.GET.{subjects.CONFIG_STREAM}"]
         case "reader":
             return [f"{_JS}.STREAM.INFO.>", f"{_JS}.STREAM.LIST", f"{_JS}.STREAM.NAMES", *_read_config()]
         case _:
@@ -72,6 +72,8 @@ def nats_permissions(role: str) -> dict[str, dict[str, list[str]]]:
         ValueError: the role is unknown.
     """
     subscribe = [f"{inbox_prefix(role)}.>"]
+    if role == "gw-agent":
+        subscribe += [subjects.CONFIG_KEYS]
     if role == "reader":
         subscribe += [subjects.EVENTS, subjects.COMMANDS, subjects.CONFIG_KEYS]
     return {"publish": {"allow": _publish(role)}, "subscribe": {"allow": subscribe}}

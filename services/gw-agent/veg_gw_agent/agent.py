@@ -1,0 +1,172 @@
+"""The agent at work: one task takes configs from the bus, one applies them, one reports. Applying waits for nobody."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from veg_contracts.envelope import Envelope
+from veg_contracts.intent import PodConfig
+from veg_gw_agent import config as configs
+from veg_gw_agent import disk, outcomes
+from veg_gw_agent.ensure import EnsureError, ensure
+from veg_gw_agent.settings import AgentSettings, Pod
+from veg_gw_agent.state import Held, Progress, judge, retry_delay_s
+from veg_runtime import clock, logs
+
+log = logs.get("agent")
+
+
+class Outbox:
+    """The one report that is still to be published: a newer one makes an older one pointless."""
+
+    def __init__(self) -> None:
+        self._envelope: Envelope | None = None
+        self._filled = asyncio.Event()
+
+    def put(self, envelope: Envelope) -> None:
+        self._envelope = envelope
+        self._filled.set()
+
+    async def get(self) -> Envelope:
+        """Wait for the report; it stays in place until `done`."""
+        await self._filled.wait()
+        if self._envelope is None:
+            raise RuntimeError("the outbox is filled and empty at once")
+        return self._envelope
+
+    def done(self, envelope: Envelope) -> None:
+        if envelope is self._envelope:
+            self._envelope = None
+            self._filled.clear()
+
+
+class Agent:
+    """Holds the config, applies it, and checks it again and again."""
+
+    def __init__(self, settings: AgentSettings, pod: Pod) -> None:
+        self._settings = settings
+        self._pod = pod
+        self._directory = Path(settings.state_dir)
+        self._held: Held | None = None
+        self._saved: Held | None = None
+        self._progress = Progress()
+        self._changed = asyncio.Event()
+        self._attempts = 0
+        self._noted = ""
+        self.outbox = Outbox()
+
+    def restore(self) -> None:
+        """Take up the copies on disk, if they are of this gateway."""
+        self._progress = disk.load_progress(self._directory)
+        held = disk.load_held(self._directory)
+        if held is not None and self._accepts(held.config):
+            self._take(held)
+            self._saved = held
+
+    def offer(self, headers: Mapping[str, str], body: bytes) -> None:
+        """A value of the key, new or seen before: take it, or leave it and say why, once."""
+        if headers.get("KV-Operation") in ("DEL", "PURGE"):
+            self._note("the config was removed from the bus; the held one stays")
+            return
+        try:
+            config = configs.read(body)
+        except configs.MalformedConfigError as error:
+            self._note(f"malformed config, the held one stays: {error}")
+            return
+        if self._accepts(config):
+            held = Held(
+                config=config,
+                causation_id=headers.get("ce-id", ""),
+                correlation_id=headers.get("ce-correlationid", ""),
+                traceparent=headers.get("traceparent", ""),
+            )
+            self._take(held)
+
+    async def keep_applied(self) -> None:
+        """Apply the held config at once when it changes, after a back-off when that failed, else every resync."""
+        while True:
+            await self._wait()
+            if self._held is not None:
+                await self._apply(self._held)
+
+    def _accepts(self, config: PodConfig) -> bool:
+        verdict = judge(self._held, config, self._settings.gateway, self._settings.gateway_uid)
+        if verdict.reason:
+            self._note(f"config not taken: {verdict.reason}")
+        elif not verdict.take:
+            self._noted = ""  # the bus has what we have: whatever was noted is over
+        return verdict.take
+
+    def _take(self, held: Held) -> None:
+        log.info("config taken", generation=held.config.generation, cause=held.causation_id)
+        self._held = held
+        self._progress = self._progress.restarted()
+        self._attempts = 0
+        self._noted = ""
+        self._changed.set()
+
+    def _note(self, text: str) -> None:
+        """Log once: the same value is offered at every look."""
+        if text != self._noted:
+            log.warning(text, gateway=self._settings.gateway)
+        self._noted = text
+
+    async def _wait(self) -> None:
+        delay_s = retry_delay_s(self._attempts) if self._attempts else self._settings.resync_s
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+        self._changed.clear()
+
+    async def _apply(self, held: Held) -> None:
+        """One pass. Its effects are idempotent, so a crash anywhere in it needs nothing but the next pass."""
+        before = self._progress
+        problems: list[str] = []
+        if self._saved is not held:
+            problems += await asyncio.to_thread(self._save, held)
+        changes: tuple[str, ...] = ()
+        try:
+            changes = await asyncio.to_thread(ensure, held.config)
+        except EnsureError as error:
+            problems.append(str(error))
+        if held is not self._held:
+            return  # a newer config came meanwhile: it is applied next, and reported instead of this one
+        generation = held.config.generation
+        if problems:
+            self._attempts += 1
+            await self._report(held, before.failed(generation, "; ".join(problems)))
+        else:
+            self._attempts = 0
+            after = before.succeeded(generation)
+            if changes and after == before:
+                log.warning("repaired what somebody changed", generation=generation, changes=changes)
+            elif changes:
+                log.info("changed", generation=generation, changes=changes)
+            await self._report(held, after)
+
+    async def _report(self, held: Held, progress: Progress) -> None:
+        """Record the progress and publish it, if it is news."""
+        if progress == self._progress:
+            return
+        self._progress = progress
+        await asyncio.to_thread(self._save, progress)
+        if self._attempts:
+            log.error("not applied", generation=progress.generation, problem=progress.said)
+            self.outbox.put(outcomes.failed(held, self._pod, progress, clock.now()))
+        else:
+            log.info("applied", generation=progress.generation)
+            self.outbox.put(outcomes.applied(held, self._pod, progress, clock.now()))
+
+    def _save(self, value: Held | Progress) -> list[str]:
+        """The copy is for the next start only: a disk that fails must not stop traffic, but it is reported."""
+        try:
+            disk.save(self._directory, value)
+        except OSError as error:
+            problem = f"state directory {self._directory}: {error.strerror}"
+            log.error(problem)  # noqa: TRY400  # the reason says it all
+            return [problem]
+        if isinstance(value, Held):
+            self._saved = value
+        return []

@@ -1,0 +1,78 @@
+"""The agent's side of the bus: the value of one key, now and when it changes; and the publishing of reports.
+
+No consumer is made on the server: the agent listens on the key's own subject, which carries the headers too, and asks
+for the last value at the start and every few seconds. So a lost message, a restarted server or a bucket that was made
+again cost at most that long, the server keeps nothing for each pod, and the role needs two permissions only.
+"""
+
+import asyncio
+from typing import Final
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from veg_contracts import subjects
+from veg_gw_agent.agent import Agent, Outbox
+from veg_gw_agent.settings import AgentSettings
+from veg_runtime import bus, logs
+
+ROLE: Final = "gw-agent"
+_LOOK_S: Final = 5.0
+_LOST: Final = (nats.errors.Error, nats.js.errors.Error, OSError, asyncio.TimeoutError)
+
+log = logs.get("bus")
+
+
+class _ClosedError(Exception):
+    """The client gave up, e.g. because the server refuses its password now: a new one has to be made."""
+
+
+async def stay_connected(settings: AgentSettings, agent: Agent) -> None:
+    """Offer values to the agent and publish its reports, through every loss of the bus."""
+    while True:
+        client = await bus.connect(settings, ROLE)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_watch(client, settings.gateway, agent))
+                tasks.create_task(_publish(bus.jetstream(client), agent.outbox))
+        except* _ClosedError:
+            log.warning("connection closed, making a new one")
+        finally:
+            await client.close()
+
+
+async def _watch(client: Client, gateway: str, agent: Agent) -> None:
+    subject = subjects.config_subject(gateway)
+    js = bus.jetstream(client)
+    changes = await client.subscribe(subject)
+    while not client.is_closed:
+        await _look(js, subject, agent)
+        try:
+            async with asyncio.timeout(_LOOK_S):
+                while True:
+                    message = await changes.next_msg(timeout=_LOOK_S)
+                    agent.offer(bus.headers_of(message), message.data)
+        except _LOST:
+            continue  # nothing came, or the bus is away, which `bus.connect` logs: look again
+    raise _ClosedError
+
+
+async def _look(js: JetStreamContext, subject: str, agent: Agent) -> None:
+    try:
+        last = await js.get_last_msg(subjects.CONFIG_STREAM, subject)
+    except nats.js.errors.NotFoundError:
+        log.debug("no config yet", subject=subject)
+    except _LOST as error:
+        log.debug("no look at the config", subject=subject, error=repr(error))
+        await asyncio.sleep(1)
+    else:
+        agent.offer(last.headers or {}, last.data or b"")
+
+
+async def _publish(js: JetStreamContext, outbox: Outbox) -> None:
+    while True:
+        envelope = await outbox.get()
+        await bus.publish(js, envelope)
+        outbox.done(envelope)

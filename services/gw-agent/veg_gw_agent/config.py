@@ -1,0 +1,84 @@
+"""Reads a config from the bus or the disk and checks it, so that nothing malformed reaches the kernel. Pure."""
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from veg_contracts.addresses import FAMILIES, family, masked, parse
+from veg_contracts.intent import PodConfig, Route
+
+
+class MalformedConfigError(ValueError):
+    """The config is not one; the message names the field, its value and what is allowed."""
+
+
+def read(body: bytes) -> PodConfig:
+    """Decode and check.
+
+    Raises:
+        MalformedConfigError: it cannot be applied as it stands.
+    """
+    try:
+        config = msgspec.json.decode(body, type=PodConfig)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedConfigError(str(error)) from error
+    check(config)
+    return config
+
+
+def check(config: PodConfig) -> None:
+    """Check what the types cannot say.
+
+    Raises:
+        MalformedConfigError: a field is out of its range.
+    """
+    for problem in _problems(config):
+        raise MalformedConfigError(problem)
+
+
+def _problems(config: PodConfig) -> Iterator[str]:
+    if config.generation < 1:
+        yield f"generation: {config.generation}, must be at least 1"
+    for index, text in enumerate(config.families):
+        if text not in FAMILIES:
+            yield f"families[{index}]: {text!r}, must be one of {', '.join(FAMILIES)}"
+    for name in ("sources", "lingering"):
+        for index, source in enumerate(getattr(config, name)):
+            yield from _no_cidr(f"{name}[{index}].cidr", source.cidr)
+    destinations: set[str] = set()
+    for index, route in enumerate(config.routes):
+        yield from _route_problems(f"routes[{index}]", route)
+        if route.destination in destinations:
+            yield f"routes[{index}].destination: {route.destination!r} is there twice"
+        destinations.add(route.destination)
+
+
+def _route_problems(field: str, route: Route) -> Iterator[str]:
+    yield from _no_cidr(f"{field}.destination", route.destination)
+    if _raises(_address, route.gateway):
+        yield f"{field}.gateway: {route.gateway!r} is no address"
+    elif family(route.gateway) != family(route.destination):
+        yield f"{field}.gateway: {route.gateway!r} is not of the family of {route.destination}"
+    if not route.interface:
+        yield f"{field}.interface: is empty"
+
+
+def _no_cidr(field: str, text: str) -> Iterator[str]:
+    if _raises(parse, text):
+        yield f"{field}: {text!r} is no CIDR"
+    elif masked(text) != text:
+        yield f"{field}: {text!r} is not in its canonical form {masked(text)!r}"
+
+
+def _address(text: str) -> None:
+    if "/" in text:
+        raise ValueError(text)
+    parse(text)
+
+
+def _raises(function: Callable[[str], object], text: str) -> bool:
+    try:
+        function(text)
+    except ValueError:
+        return True
+    return False

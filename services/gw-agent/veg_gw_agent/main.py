@@ -1,0 +1,71 @@
+"""The command `gw-agent`. Imports are inside the subcommands: `ready` is a probe and must start fast."""
+
+import argparse
+import os
+import sys
+from typing import Final
+
+from veg_gw_agent import readiness
+
+_EXIT_SETTINGS: Final = 2
+
+_EPILOG: Final = """\
+environment:
+  POD_NAME, POD_UID           the pod (downward API)
+  VEG_GATEWAY                 its gateway, namespace/name
+  VEG_GATEWAY_UID             and the uid of that gateway
+  VEG_NATS_URL, VEG_NATS_USER, VEG_NATS_PASSWORD
+                              the bus; VEG_NATS_PASSWORD_FILE names a file instead. Traffic goes on without it
+  VEG_STATE_DIR               copies of the config and of what was applied (default /var/lib/gw-agent); the user
+                              that runs the agent must be able to write there
+  VEG_RESYNC_S                how often the pod is checked and repaired (default 10)
+  VEG_INTERNAL_INTERFACE      for init only (default eth0)
+  VEG_LOG_LEVEL               debug, info, warning or error (default info)
+
+exit codes: 0 done, or ready; 1 failed, or not ready; 2 wrong usage or settings
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="gw-agent",
+        description="Keeps NAT and routes of a gateway pod as the gateway's config on the bus says.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="init | run | ready")
+    commands.add_parser("init", help="set the sysctls of the pod, then exit; needs a privileged container")
+    commands.add_parser("run", help="work until SIGTERM; needs NET_ADMIN and NET_RAW, as any user")
+    commands.add_parser("ready", help="exit 0 when a config is applied in this pod")
+    command = parser.parse_args(arguments).command
+    return {"init": _init, "run": _run, "ready": _ready}[command]()
+
+
+def _state_dir() -> str:
+    return os.environ.get("VEG_STATE_DIR") or readiness.STATE_DIR
+
+
+def _ready() -> int:
+    ready, why = readiness.check(_state_dir())
+    sys.stdout.write(f"{why}\n")
+    return 0 if ready else 1
+
+
+def _init() -> int:
+    from veg_gw_agent import start  # noqa: PLC0415
+
+    return start.init(_state_dir(), os.environ.get("VEG_INTERNAL_INTERFACE") or "eth0")
+
+
+def _run() -> int:
+    # The NATS client imports aiohttp if it is there, for websockets, which we do not use: 10 MB in each gateway pod.
+    sys.modules["aiohttp"] = None  # type: ignore[assignment]
+    from veg_gw_agent import start  # noqa: PLC0415
+    from veg_runtime.settings import SettingsError  # noqa: PLC0415
+
+    try:
+        start.run()
+    except SettingsError as error:
+        sys.stderr.write(f"gw-agent: {error}\n")
+        return _EXIT_SETTINGS
+    return 0

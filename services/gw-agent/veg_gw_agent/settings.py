@@ -1,0 +1,37 @@
+import os
+from collections.abc import Mapping
+
+from veg_contracts.base import Value
+from veg_gw_agent.readiness import STATE_DIR
+from veg_runtime.settings import Settings, SettingsError
+
+
+class AgentSettings(Settings, frozen=True, kw_only=True):
+    """`gateway` is `namespace/name`; `state_dir` an emptyDir of the pod; every `resync_s` the pod is checked."""
+
+    gateway: str
+    gateway_uid: str
+    state_dir: str = STATE_DIR
+    resync_s: float = 10.0
+
+
+class Pod(Value, frozen=True, kw_only=True):
+    """The pod this agent runs in."""
+
+    name: str
+    uid: str
+
+
+def pod(environ: Mapping[str, str] | None = None) -> Pod:
+    """The pod, from the variables that the downward API fills.
+
+    Raises:
+        SettingsError: one of them is not set.
+    """
+    environ = os.environ if environ is None else environ
+    values = {}
+    for variable in ("POD_NAME", "POD_UID"):
+        if not environ.get(variable):
+            raise SettingsError(f"environment variable {variable} is not set")
+        values[variable] = environ[variable]
+    return Pod(name=values["POD_NAME"], uid=values["POD_UID"])

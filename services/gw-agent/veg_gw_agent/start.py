@@ -1,0 +1,74 @@
+"""What `gw-agent init` and `gw-agent run` do: set up, work, and stop on SIGTERM or SIGINT."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from pathlib import Path
+
+from veg_gw_agent.ensure import ensure_forwarding
+from veg_gw_agent.privileged.errors import KernelError
+from veg_gw_agent.readiness import PROGRESS_FILE
+from veg_gw_agent.settings import AgentSettings, Pod, pod
+from veg_runtime import logs
+from veg_runtime.settings import SettingsError, load
+
+
+def init(state_dir: str, internal_interface: str) -> int:
+    """Prepare the pod's network namespace.
+
+    It runs whenever the namespace is new. The state directory may be older than that: what it says was applied is
+    not true any more, while the config in it still holds.
+    """
+    try:
+        (Path(state_dir) / PROGRESS_FILE).unlink(missing_ok=True)
+        changes = ensure_forwarding(internal_interface)
+    except (KernelError, OSError) as error:
+        sys.stderr.write(f"gw-agent init: {error}\n")
+        return 1
+    for change in changes:
+        sys.stdout.write(f"{change}\n")
+    return 0
+
+
+def run() -> None:
+    """Work until a signal.
+
+    Raises:
+        SettingsError: the environment lacks something, or holds something wrong.
+    """
+    settings, this_pod = load(AgentSettings), pod()
+    try:
+        logs.configure("gw-agent", settings.log_level)
+    except KeyError as error:
+        raise SettingsError(f"environment variable VEG_LOG_LEVEL: {settings.log_level!r} is no level") from error
+    log = logs.get("start")
+    log.info("starting", gateway=settings.gateway, pod=this_pod.name)
+    asyncio.run(_main(settings, this_pod))
+    log.info("stopped; NAT and routes stay")
+
+
+async def _main(settings: AgentSettings, this_pod: Pod) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    working = asyncio.create_task(_work(settings, this_pod))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
+        working.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working  # it never ends by itself: this raises what went wrong
+
+
+async def _work(settings: AgentSettings, this_pod: Pod) -> None:
+    from veg_gw_agent import bus  # noqa: PLC0415  # `init` has no use for the NATS client
+    from veg_gw_agent.agent import Agent  # noqa: PLC0415
+
+    agent = Agent(settings, this_pod)
+    agent.restore()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(agent.keep_applied())
+        tasks.create_task(bus.stay_connected(settings, agent))
