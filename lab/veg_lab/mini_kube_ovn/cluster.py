@@ -44,7 +44,10 @@ class Api:
 
     def __init__(self) -> None:
         config.load_kube_config()
-        self._client = client.ApiClient()
+        settings = client.Configuration.get_default_copy()
+        # Who asks tries again by himself, and says so once instead of three times.
+        settings.retries = False
+        self._client = client.ApiClient(settings)
         # The name of the field manager, too: what Kube-OVN writes is seen as written by Kube-OVN.
         self._client.user_agent = "kube-ovn-controller"
 

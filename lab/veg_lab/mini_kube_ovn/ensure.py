@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ovsdbapp import exceptions
-from ovsdbapp.backend.ovs_idl import command, connection
+from ovsdbapp.backend.ovs_idl import command
 from ovsdbapp.schema.ovn_northbound import impl_idl
 
 from veg_lab.mini_kube_ovn.desired import Northbound, PortGroup, Router, Switch
 from veg_lab.mini_kube_ovn.names import FOREIGN_OWNER_KEY, VENDOR
+from veg_lab.mini_kube_ovn.ovsdb import connect
 
 # A value by which a row is recognised as the wanted one, whatever its uuid.
 Key = tuple[object, ...]
@@ -19,15 +20,14 @@ class NorthboundError(Exception):
 
 
 class NorthboundDatabase:
-    def __init__(self, remote: str, timeout_s: int = 10) -> None:
-        idl = connection.OvsdbIdl.from_server(remote, "OVN_Northbound")
-        self._api = impl_idl.OvnNbApiIdlImpl(connection.Connection(idl, timeout_s))
+    def __init__(self, remote: str) -> None:
+        self._api = impl_idl.OvnNbApiIdlImpl(connect(remote, "OVN_Northbound"))
 
     def ensure(self, desired: Northbound) -> None:
         """Idempotent: an equal database is not written. Raises NorthboundError."""
         try:
             # ovsdbapp reports a refused transaction as RuntimeError, a lost server as TimeoutException.
-            with self._api.transaction(check_error=True) as transaction:
+            with self._api.transaction(check_error=True, log_errors=False) as transaction:
                 transaction.add(EnsureNorthbound(self._api, desired))
         except (RuntimeError, exceptions.TimeoutException) as error:
             raise NorthboundError(f"northbound database: {error}") from error
@@ -40,6 +40,11 @@ class EnsureNorthbound(command.BaseCommand):  # type: ignore[misc] # ovsdbapp sh
         super().__init__(api)
         self._desired = desired
         self._ports: dict[str, Any] = {}
+
+    def __str__(self) -> str:
+        return "ensure the northbound database"
+
+    __repr__ = __str__
 
     def run_idl(self, txn: Any) -> None:
         self._ports = {}

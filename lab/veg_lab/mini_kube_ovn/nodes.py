@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ovsdbapp import exceptions
-from ovsdbapp.backend.ovs_idl import connection
 from ovsdbapp.schema.open_vswitch import impl_idl
 
 from veg_lab.mini_kube_ovn.assign import Assignment, Cluster
 from veg_lab.mini_kube_ovn.names import DEFAULT_VPC, JOIN_SUBNET, node_port
+from veg_lab.mini_kube_ovn.ovsdb import connect
 
 NODE_BRIDGE = "br-node"
 NODE_BRIDGE_ADDRESS = "172.18.0.1/16"
@@ -72,8 +72,7 @@ class NodeNetworks:
     def __init__(self, lab: str, ovs_remote: str) -> None:
         self._lab = lab
         self._done: dict[str, NodePlan] = {}
-        idl = connection.OvsdbIdl.from_server(ovs_remote, "Open_vSwitch")
-        self._ovs = impl_idl.OvsdbIdl(connection.Connection(idl, 10))
+        self._ovs = impl_idl.OvsdbIdl(connect(ovs_remote, "Open_vSwitch"))
 
     def chassis(self) -> str:
         """The name of the chassis that serves all nodes."""
@@ -134,7 +133,7 @@ class NodeNetworks:
 
     def _ensure_port(self, port: str, iface_id: str) -> None:
         try:
-            with self._ovs.transaction(check_error=True) as transaction:
+            with self._ovs.transaction(check_error=True, log_errors=False) as transaction:
                 transaction.add(self._ovs.add_port("br-int", port, may_exist=True))
                 ids = {"iface-id": iface_id}
                 transaction.add(self._ovs.db_set("Interface", port, ("external_ids", ids)))
