@@ -95,7 +95,7 @@ def end(lab: Lab, *, grace_s: float) -> None:
     """End the server, and see that no shared memory outlives it."""
     # A second, at most; a killed initdb leaves shared memory that nobody can tell from a stranger's.
     process.wait_end(process.pid_file(lab, _INITDB), _INITDB_WITHIN_S)
-    # Its fast shutdown gives back its memory. One that was killed left its System V segment, whose id is in its pid file.
+    # Its fast shutdown gives back its memory. A killed one left its System V segment; the id is in its pid file.
     process.end(lab, "postgres", signal.SIGINT, grace_s=grace_s)
     try:
         lines = (_directory(lab) / "data" / "postmaster.pid").read_text().splitlines()

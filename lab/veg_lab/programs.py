@@ -1,16 +1,19 @@
 """Commands of the lab that hand over to another program: this process becomes it, with the lab's environment."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from veg_lab import control_plane, nats, netns, ovn, postgres
+import msgspec
+
+from veg_lab import control_plane, nats, netns, ovn, postgres, process
 from veg_lab.errors import LabError
+from veg_lab.node_agent.containers import ContainerRecord
+from veg_lab.node_agent.spec import exec_words
 from veg_lab.paths import Lab
 
 
@@ -118,14 +121,11 @@ def _exec(lab: Lab, words: list[str]) -> NoReturn:
     command = words[dashes + 1 :]
     if not command:
         parser.error("no command: lab/lab exec POD [-n NAMESPACE] [-c CONTAINER] -- COMMAND")
-    pod = options.pod.removeprefix("pod/")
-    state = _container_state(lab, options.namespace, pod, options.container)
-    if state is None:
-        namespace = lab.namespace("pod", options.namespace, pod)
-        become(lab, [*netns.enter(namespace), *command], inside=False)
-    enter = ["nsenter", f"--target={state['pid']}", "--net", "--mount", "--pid", "--uts", f"--wd={state['cwd']}", "--"]
-    environment = {str(key): str(value) for key, value in state["env"].items()}
-    _exec_words([*enter, *_privileges(state), *command], environment | {"TERM": os.environ.get("TERM", "dumb")})
+    record = _container(lab, options.namespace, options.pod.removeprefix("pod/"), options.container)
+    stat = process.read_stat(Path(f"/proc/{record.pid}/stat"))
+    if stat is None or stat.start_ticks != record.start_time:
+        raise LabError(f"container {record.plan.name} of pod {options.namespace}/{options.pod} does not run")
+    _exec_words(exec_words(record.plan, record.pid, command), os.environ)
 
 
 def _pod_logs(lab: Lab, words: list[str]) -> NoReturn:
@@ -141,38 +141,20 @@ def _pod_logs(lab: Lab, words: list[str]) -> NoReturn:
     become(lab, ["tail", "-n", "+1", *(["-F"] if options.follow else []), str(log)], inside=False)
 
 
-def _container_state(lab: Lab, namespace: str, pod: str, container: str | None) -> dict[str, Any] | None:
+def _container(lab: Lab, namespace: str, pod: str, container: str | None) -> ContainerRecord:
     """What the node agent wrote about the container; the pod's first one if none is named."""
-    directory = lab.run / "pods" / namespace / pod / "containers"
-    if not netns.exists(lab.namespace("pod", namespace, pod)):
-        raise LabError(f"pod {namespace}/{pod} does not run here")
-    have = sorted(found.stem for found in directory.glob("*.json"))
-    if not have and container is None:
-        return None
     name = container or _first_container(lab, namespace, pod)
-    if name not in have:
-        raise LabError(f"pod {namespace}/{pod} has no running container {name!r}; it has {', '.join(have) or 'none'}")
-    state: dict[str, Any] = json.loads((directory / f"{name}.json").read_text())
-    return state
+    directory = lab.run / "pods" / namespace / pod / "containers"
+    try:
+        return msgspec.json.decode((directory / f"{name}.json").read_bytes(), type=ContainerRecord)
+    except FileNotFoundError as error:
+        have = ", ".join(sorted(found.stem for found in directory.glob("*.json"))) or "none"
+        raise LabError(f"pod {namespace}/{pod} has no container {name!r} here; it has {have}") from error
 
 
 def _first_container(lab: Lab, namespace: str, pod: str) -> str:
     path = "jsonpath={.spec.containers[0].name}"
     return netns.run(control_plane.kubectl(lab, "get", "pod", pod, "--namespace", namespace, "-o", path))
-
-
-def _privileges(state: Mapping[str, Any]) -> list[str]:
-    """The same user and capabilities as the container's own process has."""
-    names = [str(name).lower().removeprefix("cap_") for name in state["caps"]]
-    caps = "-all," + ",".join(f"+{name}" for name in names) if "all" not in names else "+all"
-    user = str(state["uid"])
-    words = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
-    return [
-        *words,
-        f"--bounding-set={caps.rstrip(',')}",
-        f"--inh-caps={caps.rstrip(',')}",
-        f"--ambient-caps={caps.rstrip(',')}",
-    ]
 
 
 PROGRAMS = {
