@@ -1,5 +1,6 @@
 """The loop: whenever something has changed, bring everything to where it should be."""
 
+import contextlib
 import logging
 import os
 import time
@@ -7,7 +8,7 @@ import time
 from veg_lab.mini_kube_ovn.annotate import patches
 from veg_lab.mini_kube_ovn.assign import Assignment, assign
 from veg_lab.mini_kube_ovn.bootstrap import base_objects
-from veg_lab.mini_kube_ovn.cluster import KINDS, Api, ClusterError, Store, apply, emit_warning
+from veg_lab.mini_kube_ovn.cluster import KINDS, Api, ClusterError, RefusedError, Store, apply, emit_warning
 from veg_lab.mini_kube_ovn.desired import northbound
 from veg_lab.mini_kube_ovn.ensure import NorthboundDatabase, NorthboundError
 from veg_lab.mini_kube_ovn.ipam import Ipam
@@ -41,8 +42,8 @@ class Controller:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         for patch in patches(snapshot, assignment, self._ipam, self._nodes.chassis(), now):
             apply(self._api, patch)
-        self._tell_failures(snapshot, assignment)
         self._nodes.ensure(plan_nodes(snapshot.cluster, assignment))
+        self._tell_failures(snapshot, assignment)
 
     def _tell_failures(self, snapshot: Snapshot, assignment: Assignment) -> None:
         """One Kubernetes Event for each pod and reason, not one for each try."""
@@ -51,7 +52,9 @@ class Controller:
         for uid, message in now.items():
             if self._told.get(uid) != message:
                 LOG.warning("%s: %s", objects[uid]["metadata"]["name"], message)
-                emit_warning(self._api, objects[uid], "AcquireAddressFailed", message)
+                # A namespace that is going takes no more Events. The pod goes with it: nobody is left to be told.
+                with contextlib.suppress(RefusedError):
+                    emit_warning(self._api, objects[uid], "AcquireAddressFailed", message)
         self._told = now
 
 
