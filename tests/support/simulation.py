@@ -1,0 +1,285 @@
+"""The planner's core with simulated writers, agents and Kubernetes around it: pure, fast, in any order a test wants.
+
+What the real parts do with a command is played by `answer`; the test decides when, how often, or not at all.
+"""
+
+import msgspec
+
+from veg_contracts import names
+from veg_contracts.base import encode
+from veg_contracts.commands import AnyCommand, EnsureFinalizer, EnsureNb, EnsureWorkload, PublishConfig, RemoveWorkload
+from veg_contracts.configuration import PlannerSettings
+from veg_contracts.envelope import Envelope, type_name
+from veg_contracts.events import (
+    AnyEvent,
+    CommandApplied,
+    ConfigApplied,
+    ObjectChanged,
+    ObjectDeleted,
+    PlannerConfigured,
+    RowsProgrammed,
+)
+from veg_contracts.intent import GatewayStatus, Intent, NbRows, PodConfig
+from veg_contracts.objects import (
+    AnyProjection,
+    Attachment,
+    Deployment,
+    EgressGateway,
+    NetworkAttachment,
+    Pod,
+    Subnet,
+    Vpc,
+)
+from veg_planner.core import Outcome, Outgoing, Record, World, step
+
+SETTINGS = PlannerSettings(image="gw:test", management_network="kube-system/veg-mgmt", agent_nats_url="nats://bus:4222")
+GATEWAY = "default/gateway1"
+SPEC = {
+    "vpc": "ovn-cluster",
+    "replicas": 1,
+    "externalSubnet": "macvlan1",
+    "policies": [{"snat": True, "subnets": ["ovn-default"]}],
+}
+NETWORKS: tuple[AnyProjection, ...] = (
+    Vpc(name="ovn-cluster", router="ovn-cluster", default_subnet="ovn-default"),
+    Subnet(
+        name="ovn-default",
+        vpc="ovn-cluster",
+        provider="ovn",
+        cidr="10.16.0.0/16",
+        gateway="10.16.0.1",
+        validated=True,
+    ),
+    Subnet(name="macvlan1", provider="eth1.default", cidr="172.17.0.0/16", gateway="172.17.0.1", validated=True),
+    NetworkAttachment(namespace="default", name="eth1", config="{}"),
+)
+
+
+class Simulation:
+    """A world, its log, and the commands that were sent and not yet answered."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.log: list[Record] = []
+        self.outcomes: list[Outcome] = []
+        self.pending: list[Outgoing] = []
+        self.sent: list[Outgoing] = []
+        self.config: dict[str, PodConfig | None] = {}
+        self.rows: dict[str, NbRows] = {}
+        self.revision = 100
+        self.deployments: dict[str, tuple[str, Deployment]] = {}
+
+    # What happens.
+
+    def happen(self, event: AnyEvent, *, source: str = "test", identity: str | None = None) -> Outcome:
+        position = len(self.log) + 1
+        envelope = Envelope(
+            id=identity or f"event-{position}",
+            source=source,
+            type=type_name(event),
+            subject="test",
+            time=f"2026-01-01T00:00:{position // 1000:02}.{position % 1000:03}000Z",
+            data=event,
+        )
+        return self.replay(Record(position=position, envelope=envelope))
+
+    def replay(self, record: Record) -> Outcome:
+        self.log.append(record)
+        outcome = step(self.world, record)
+        self.outcomes.append(outcome)
+        self.pending += outcome.commands
+        self.sent += outcome.commands
+        return outcome
+
+    def see(self, projection: AnyProjection, uid: str = "") -> Outcome:
+        """The watcher publishes a new projection of an object."""
+        self.revision += 1
+        uid = uid or f"uid-{projection.KIND}-{projection.key}"
+        return self.happen(ObjectChanged(uid=uid, resource_version=self.revision, object=projection))
+
+    def lose(self, projection: AnyProjection, uid: str = "") -> Outcome:
+        """The watcher publishes that an object is gone."""
+        self.revision += 1
+        return self.happen(
+            ObjectDeleted(
+                kind=projection.KIND,
+                namespace=projection.namespace,
+                name=projection.name,
+                uid=uid or f"uid-{projection.KIND}-{projection.key}",
+                resource_version=self.revision,
+            )
+        )
+
+    def prepare(self) -> None:
+        """Settings and networks of the document's first example."""
+        self.happen(PlannerConfigured(settings=SETTINGS))
+        for projection in NETWORKS:
+            self.see(projection)
+
+    def create(self, **fields: object) -> Outcome:
+        return self.see(gateway(**fields))
+
+    def start_pods(self, count: int, key: str = GATEWAY) -> None:
+        """Kubernetes starts the pods, with addresses on both sides, and counts them."""
+        for index in range(count):
+            self.see(pod(index, key))
+        uid, deployment = self.deployments[key]
+        ready = msgspec.structs.replace(
+            deployment,
+            observed_generation=deployment.generation,
+            replicas=count,
+            updated=count,
+            available=count,
+        )
+        self.deployments[key] = (uid, ready)
+        self.see(ready, uid)
+
+    def report_config(self, count: int, key: str = GATEWAY) -> None:
+        """The agents of the first `count` pods apply the config that stands in the bucket."""
+        config = self.config[key]
+        assert config is not None
+        for index in range(count):
+            self.happen(
+                ConfigApplied(
+                    gateway=key,
+                    gateway_uid=config.gateway_uid,
+                    pod=pod(index, key).name,
+                    pod_uid=f"uid-Pod-{pod(index, key).key}",
+                    generation=config.generation,
+                    sources=(*config.sources, *config.lingering),
+                )
+            )
+
+    # What writers do.
+
+    def answer_all(self, *, programmed: bool = True) -> None:
+        """Writers answer whatever is pending, and what follows from that, until nothing is."""
+        for _ in range(200):
+            if not self.pending:
+                return
+            self.answer(self.pending.pop(0), programmed=programmed)
+        raise AssertionError("the planner and its writers do not come to rest")
+
+    def answer(self, outgoing: Outgoing, *, programmed: bool = True) -> None:
+        command = outgoing.data
+        match command:
+            case PublishConfig():
+                self.config[command.gateway] = command.config
+                return
+            case EnsureNb():
+                self.rows[command.gateway] = command.rows
+            case EnsureWorkload():
+                self._apply_deployment(command)
+            case RemoveWorkload():
+                uid, deployment = self.deployments.pop(command.gateway, ("", None))
+                if deployment is not None:
+                    self.lose(deployment, uid)
+            case EnsureFinalizer():
+                pass
+        self.applied(outgoing)
+        if isinstance(command, EnsureNb) and programmed:
+            self.programmed(command, outgoing.id)
+
+    def applied(self, outgoing: Outgoing) -> Outcome:
+        command = outgoing.data
+        detail = {}
+        if isinstance(command, EnsureWorkload):
+            detail = {"generation": str(self.deployments[command.gateway][1].generation)}
+        return self.happen(
+            CommandApplied(
+                command_id=outgoing.id,
+                gateway=command.gateway,
+                gateway_uid=command.gateway_uid,
+                part=outgoing.part.value if outgoing.part is not None else "event",
+                generation=command.generation,
+                detail=detail,
+            )
+        )
+
+    def programmed(self, command: EnsureNb, command_id: str) -> Outcome:
+        return self.happen(
+            RowsProgrammed(
+                command_id=command_id,
+                gateway=command.gateway,
+                gateway_uid=command.gateway_uid,
+                generation=command.generation,
+                nb_cfg=len(self.log),
+            )
+        )
+
+    def _apply_deployment(self, command: EnsureWorkload) -> None:
+        uid, known = self.deployments.get(command.gateway, (f"uid-d-{len(self.log)}", None))
+        manifest = command.workload.manifest
+        new = Deployment(
+            namespace=command.workload.namespace,
+            name=command.workload.name,
+            generation=(known.generation if known is not None else 0) + 1,
+            owner_uid=manifest["metadata"]["ownerReferences"][0]["uid"],
+            labels=manifest["metadata"]["labels"],
+            replicas_wanted=manifest["spec"]["replicas"],
+        )
+        self.deployments[command.gateway] = (uid, new)
+        self.see(new, uid)
+
+    # What can be seen.
+
+    def intent(self, key: str = GATEWAY) -> Intent:
+        intent = self.world.intent(key)
+        assert intent is not None, f"{key} has no intent"
+        return intent
+
+    def status(self, key: str = GATEWAY) -> GatewayStatus:
+        status = self.intent(key).status
+        assert status is not None, f"{key} has no status"
+        return status
+
+    def message(self, kind: str = "Ready", key: str = GATEWAY) -> str:
+        return next(condition.message for condition in self.status(key).conditions if condition.type == kind)
+
+    def commands(self, kind: type[AnyCommand]) -> list[AnyCommand]:
+        return [outgoing.data for outgoing in self.sent if isinstance(outgoing.data, kind)]
+
+    def history(self) -> bytes:
+        """Everything that was decided, byte for byte."""
+        return b"\n".join(encode((outcome.intents, outcome.commands)) for outcome in self.outcomes)
+
+
+def created(replicas: int = 1) -> Simulation:
+    """The document's example, ready, with that many pods."""
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.create(replicas=replicas)
+    simulation.answer_all()
+    simulation.start_pods(replicas)
+    simulation.report_config(replicas)
+    simulation.answer_all()
+    return simulation
+
+
+def gateway(**fields: object) -> EgressGateway:
+    """The document's `gateway1`; `spec` fields by their names, others (generation, deleting, …) as they are."""
+    own = {"generation": 1, "created_at": "2026-01-01T00:00:00Z", "name": "gateway1", "namespace": "default"}
+    for name in (*own, "deleting", "finalizers", "spec"):
+        if name in fields:
+            own[name] = fields.pop(name)
+    own.setdefault("spec", SPEC | fields)
+    return msgspec.convert(own, EgressGateway, from_attributes=True)
+
+
+def pod(index: int, key: str = GATEWAY, **changes: object) -> Pod:
+    """A running pod of a gateway, with the addresses of the document."""
+    namespace, _, name = key.partition("/")
+    made = Pod(
+        namespace=namespace,
+        name=f"{name}-{index}",
+        labels=names.workload_labels(name),
+        node=f"node{index}",
+        phase="Running",
+        ready=True,
+        ips=(f"10.16.0.{12 + index}",),
+        allocated=True,
+        logical_router="ovn-cluster",
+        logical_switch="ovn-default",
+        attachments=(Attachment(network="default/eth1", interface="net1", ips=(f"172.17.0.{11 + index}",)),),
+    )
+    return msgspec.structs.replace(made, **changes)

@@ -1,0 +1,172 @@
+"""Bad input: named by object, field, value and what is allowed; and nobody else is stopped."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.simulation import GATEWAY, NETWORKS, SETTINGS, Simulation, created, gateway
+
+from veg_contracts.events import CommandFailed, PlannerConfigured, Ticked
+from veg_contracts.intent import Part
+from veg_contracts.objects import AnyProjection, NetworkAttachment, Subnet, Vpc
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"replicas": 11}, "spec.replicas: 11: Expected int <= 10"),
+        ({"replicas": "two"}, "spec.replicas: 'two': Expected int, got str"),
+        ({"externalSubnet": 5}, "spec.externalSubnet: 5: Expected str, got int"),
+        ({"policies": []}, "spec.policies: empty: each VPC Egress Gateway must have at least one policy or selector"),
+        ({"policies": [{}]}, "spec.policies[0]: empty: each policy must have at least one of ipBlocks or subnets"),
+        ({"policies": [{"ipBlocks": ["10.0.0.0/33"]}]}, "spec.policies[0].ipBlocks[0]: '10.0.0.0/33'"),
+        ({"policies": [{"ipBlocks": ["10.0.0.1,fd00::1"]}]}, "spec.policies[0].ipBlocks[0]: '10.0.0.1,fd00::1'"),
+        ({"externalIPs": ["172.17.0.9"], "replicas": 2}, "spec.externalIPs: 1 addresses: at least spec.replicas = 2"),
+        ({"internalIPs": ["nonsense"]}, "spec.internalIPs[0]: 'nonsense': an address"),
+        ({"trafficPolicy": "Near"}, "spec.trafficPolicy: 'Near': Cluster or Local is allowed"),
+        ({"prefix": "Bad_"}, "spec.prefix: 'Bad_'"),
+    ],
+)
+def test_a_bad_spec_names_field_value_and_what_is_allowed(fields: dict[str, object], said: str) -> None:
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.create(**fields)
+
+    assert said in simulation.message("Validated")
+    assert said in simulation.message("Ready")
+    assert simulation.deployments == {}
+
+
+def test_a_bad_edit_keeps_the_last_good_rows() -> None:
+    simulation = created()
+    before = simulation.rows[GATEWAY]
+
+    simulation.create(replicas=11, generation=2)
+    simulation.answer_all()
+
+    assert simulation.rows[GATEWAY] == before
+    assert simulation.intent().workload is not None
+    assert not simulation.status().ready
+    assert simulation.status().internal_ips == ("10.16.0.12",)
+
+
+def test_a_spec_that_is_no_object_at_all() -> None:
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.create(spec={})
+    assert "spec.externalSubnet: absent: it is required" in simulation.message()
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (Vpc, 'spec.vpc: Vpc "ovn-cluster" does not exist'),
+        (Subnet, 'spec.externalSubnet: Subnet "macvlan1" does not exist'),
+        (
+            NetworkAttachment,
+            'NetworkAttachmentDefinition "default/eth1" (provider of Subnet "macvlan1") does not exist',
+        ),
+    ],
+)
+def test_what_is_missing_is_named_and_awaited(missing: type[AnyProjection], said: str) -> None:
+    simulation = Simulation()
+    simulation.happen(PlannerConfigured(settings=SETTINGS))
+    absent = [item for item in NETWORKS if isinstance(item, missing) and item.name != "ovn-default"]
+    for projection in NETWORKS:
+        if projection not in absent:
+            simulation.see(projection)
+    simulation.create()
+    assert said in simulation.message()
+    assert simulation.deployments == {}
+
+    for projection in absent:
+        simulation.see(projection)
+    simulation.answer_all()
+    assert simulation.deployments
+
+
+def test_one_bad_gateway_does_not_stop_another() -> None:
+    simulation = created()
+    simulation.see(gateway(name="bad", spec={"replicas": "x"}))
+    simulation.create(replicas=2, generation=2)
+    simulation.answer_all()
+    simulation.start_pods(2)
+    simulation.report_config(2)
+    simulation.answer_all()
+    assert simulation.status().ready
+    assert "spec.replicas" in simulation.message("Validated", "default/bad")
+
+
+def test_the_prefix_is_immutable_also_when_it_was_unset() -> None:
+    simulation = created()
+    simulation.create(prefix="veg-", generation=2)
+    assert "spec.prefix: 'veg-': it is immutable" in simulation.message("Validated")
+    assert list(simulation.deployments) == [GATEWAY]
+
+
+def test_what_is_not_acted_on_yet_is_said() -> None:
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.create(bfd={"enabled": True}, trafficPolicy="Local", selectors=[{}])
+    said = simulation.message("ActedOn")
+    assert "spec.bfd.enabled" in said
+    assert "spec.trafficPolicy" in said
+    assert "spec.selectors" in said
+
+
+def test_a_refused_command_is_named_and_tried_again_when_time_passes() -> None:
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.create()
+    workload = next(outgoing for outgoing in simulation.pending if outgoing.part is Part.WORKLOAD)
+    simulation.pending.clear()
+    simulation.happen(
+        CommandFailed(
+            command_id=workload.id,
+            gateway=GATEWAY,
+            gateway_uid=workload.data.gateway_uid,
+            part="workload",
+            generation=workload.data.generation,
+            message="Deployment default/gateway1 exists and is not ours",
+        )
+    )
+    assert "Deployment default/gateway1 exists and is not ours" in simulation.message()
+    assert not any(outgoing.part is Part.WORKLOAD for outgoing in simulation.pending), "no loop"
+    assert simulation.world.wants_tick()
+
+    simulation.happen(Ticked(at="2026-01-01T00:01:00Z"))
+    assert any(outgoing.part is Part.WORKLOAD for outgoing in simulation.pending)
+    simulation.answer_all()
+    assert "not ours" not in simulation.message()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(
+    [
+        *(
+            "vpc",
+            "replicas",
+            "prefix",
+            "image",
+            "internalSubnet",
+            "externalSubnet",
+            "internalIPs",
+            "externalIPs",
+            "bfd",
+        ),
+        *("policies", "selectors", "nodeSelector", "trafficPolicy", "tolerations", "resources", "podAntiAffinity"),
+        *("internalIPPool", "externalIPPool", "unknown"),
+    ]
+)
+
+
+@given(st.dictionaries(FIELDS, JSON | st.sampled_from(["ovn-cluster", "macvlan1", 1, ["10.0.0.0/8"]]), max_size=6))
+@settings(deadline=None, max_examples=300)
+def test_any_json_as_a_spec_is_answered_with_an_intent_or_a_condition(spec: dict[str, object]) -> None:
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.create(spec={"externalSubnet": "macvlan1", "policies": [{"ipBlocks": ["10.0.0.0/8"]}]} | spec)
+    assert simulation.intent().workload is not None or simulation.message("Ready")

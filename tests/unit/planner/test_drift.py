@@ -1,0 +1,157 @@
+"""What somebody else changed is noticed and set right; what nobody owns is taken away."""
+
+import msgspec
+from support.simulation import GATEWAY, SETTINGS, Simulation, created, gateway
+
+from veg_contracts import names
+from veg_contracts.commands import EnsureNb, EnsureWorkload
+from veg_contracts.events import (
+    CommandRefused,
+    ConfigApplied,
+    KindListed,
+    PlannerConfigured,
+    RowsListed,
+    RowsObserved,
+    Ticked,
+)
+from veg_contracts.intent import NbRows, Part, RoutePolicy
+
+FOREIGN = NbRows(
+    router="ovn-cluster",
+    policies=(RoutePolicy(family="4", priority=29100, match="ip4.src == 10.9.0.0/16", action="drop"),),
+)
+
+
+def test_changed_rows_are_sent_again_with_the_same_generation() -> None:
+    simulation = created()
+    generation = simulation.intent().generations.nb
+
+    simulation.happen(RowsObserved(gateway=GATEWAY, reason="drift", before=(simulation.rows[GATEWAY],), after=()))
+
+    (command,) = [outgoing.data for outgoing in simulation.pending if isinstance(outgoing.data, EnsureNb)]
+    assert command.generation == generation
+    assert command.rows == simulation.rows[GATEWAY]
+    simulation.answer_all()
+    assert simulation.status().ready
+
+
+def test_an_observation_of_what_is_wanted_sends_nothing() -> None:
+    simulation = created()
+    simulation.happen(RowsObserved(gateway=GATEWAY, reason="resync", after=(simulation.rows[GATEWAY],)))
+    simulation.happen(RowsListed(gateways=(GATEWAY,)))
+    assert simulation.pending == []
+
+
+def test_missing_rows_are_sent_again_after_a_listing() -> None:
+    simulation = created()
+    simulation.happen(RowsListed(gateways=()))
+    assert [outgoing.part for outgoing in simulation.pending if outgoing.part is Part.NB] == [Part.NB]
+
+
+def test_rows_that_were_never_confirmed_are_sent_again_after_a_listing() -> None:
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.create()
+    simulation.answer_all()
+    simulation.start_pods(1)
+    simulation.report_config(1)
+    simulation.answer_all(programmed=False)
+
+    simulation.happen(RowsListed(gateways=(GATEWAY,)))
+    simulation.answer_all()
+
+    assert simulation.status().ready
+
+
+def test_rows_of_a_gateway_that_does_not_exist_are_removed_but_only_once_that_is_known() -> None:
+    simulation = Simulation()
+    simulation.happen(PlannerConfigured(settings=SETTINGS))
+    simulation.happen(RowsObserved(gateway="default/old", reason="resync", after=(FOREIGN,)))
+    assert simulation.pending == [], "its events may still be on their way"
+
+    simulation.happen(KindListed(kind="VpcEgressGateway", resource_version=500, part=0, parts=1, uids=()))
+
+    (outgoing,) = simulation.pending
+    assert isinstance(outgoing.data, EnsureNb)
+    assert (outgoing.data.gateway, outgoing.data.rows) == ("default/old", NbRows())
+
+
+def test_rows_of_a_gateway_whose_events_come_late_are_kept() -> None:
+    simulation = Simulation()
+    simulation.happen(PlannerConfigured(settings=SETTINGS))
+    simulation.happen(RowsObserved(gateway=GATEWAY, reason="resync", after=(FOREIGN,)))
+    simulation.create()
+    uids = ("uid-VpcEgressGateway-default/gateway1",)
+    simulation.happen(KindListed(kind="VpcEgressGateway", resource_version=500, part=0, parts=1, uids=uids))
+    assert not any(isinstance(outgoing.data, EnsureNb) for outgoing in simulation.pending)
+
+
+def test_a_deployment_that_was_deleted_or_edited_is_applied_again() -> None:
+    simulation = created()
+    before = len(simulation.commands(EnsureWorkload))
+    uid, deployment = simulation.deployments[GATEWAY]
+
+    simulation.see(msgspec.structs.replace(deployment, generation=deployment.generation + 1, replicas_wanted=5), uid)
+    assert len(simulation.commands(EnsureWorkload)) == before + 1
+    simulation.answer_all()
+    uid, deployment = simulation.deployments[GATEWAY]
+    simulation.lose(deployment, uid)
+    assert len(simulation.commands(EnsureWorkload)) == before + 2
+
+
+def test_a_finalizer_that_was_taken_away_is_put_back() -> None:
+    simulation = created()
+    simulation.see(gateway(finalizers=(names.FINALIZER,)))
+    simulation.see(gateway(finalizers=()))
+    assert [outgoing.part for outgoing in simulation.pending] == [Part.FINALIZER]
+
+
+def test_a_writer_that_has_seen_a_higher_generation_gets_a_higher_one() -> None:
+    simulation = created()
+    simulation.happen(RowsObserved(gateway=GATEWAY, reason="drift", before=(), after=()))
+    outgoing = next(outgoing for outgoing in simulation.pending if outgoing.part is Part.NB)
+    simulation.pending.clear()
+    simulation.happen(
+        CommandRefused(
+            command_id=outgoing.id,
+            gateway=GATEWAY,
+            gateway_uid=outgoing.data.gateway_uid,
+            part="nb",
+            generation=outgoing.data.generation,
+            applied_generation=40,
+        )
+    )
+    (again,) = [outgoing.data for outgoing in simulation.pending if isinstance(outgoing.data, EnsureNb)]
+    assert again.generation == 41
+
+
+def test_an_agent_that_has_seen_a_higher_generation_gets_a_higher_one() -> None:
+    simulation = created()
+    config = simulation.config[GATEWAY]
+    assert config is not None
+    simulation.happen(
+        ConfigApplied(
+            gateway=GATEWAY,
+            gateway_uid=config.gateway_uid,
+            pod="gateway1-0",
+            pod_uid="uid-Pod-default/gateway1-0",
+            generation=90,
+            sources=config.sources,
+        )
+    )
+    simulation.answer_all()
+    config = simulation.config[GATEWAY]
+    assert config is not None
+    assert config.generation == 91
+
+
+def test_a_removal_goes_on_without_a_chassis_that_never_confirms() -> None:
+    simulation = created()
+    simulation.see(gateway(deleting=True, finalizers=(names.FINALIZER,), generation=2))
+    simulation.answer_all(programmed=False)
+    assert simulation.intent().workload is not None
+
+    simulation.happen(Ticked(at="2026-01-01T00:01:00Z"))
+    assert simulation.intent().workload is not None
+    simulation.happen(Ticked(at="2026-01-01T00:01:10Z"))
+    assert simulation.intent().workload is None

@@ -1,0 +1,201 @@
+"""The document's first example, as the planner's core sees it: created, scaled, edited, deleted."""
+
+import itertools
+
+from support.simulation import GATEWAY, Simulation, created, gateway, pod
+
+from veg_contracts import names
+from veg_contracts.commands import EnsureNb, EnsureStatus, EnsureWorkload, PublishConfig, RemoveWorkload
+from veg_contracts.intent import NbRows, RoutePolicy
+
+
+def policy(match: str, *nexthops: str) -> RoutePolicy:
+    return RoutePolicy(family="4", priority=29100, match=match, action="reroute", nexthops=nexthops)
+
+
+def test_the_example_becomes_ready_with_the_documents_policy() -> None:
+    simulation = created()
+
+    status = simulation.status()
+    assert status.ready
+    assert status.phase == "Completed"
+    assert status.internal_ips == ("10.16.0.12",)
+    assert status.external_ips == ("172.17.0.11",)
+    assert status.workload.nodes == ("node0",)
+    assert status.label_selector == "app=vpc-egress-gateway,ovn.kubernetes.io/vpc-egress-gateway=gateway1"
+    rows = NbRows(router="ovn-cluster", policies=(policy("ip4.src == 10.16.0.0/16", "10.16.0.12"),))
+    assert simulation.rows[GATEWAY] == rows
+
+
+def test_no_policy_before_the_agent_has_applied_the_config() -> None:
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.create()
+    simulation.answer_all()
+    simulation.start_pods(1)
+    simulation.answer_all()
+
+    assert GATEWAY not in simulation.rows
+    assert "waits for the agent of pod default/gateway1-0" in simulation.message()
+    assert not simulation.status().ready
+
+
+def test_not_ready_before_every_chassis_has_the_flows() -> None:
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.create()
+    simulation.answer_all()
+    simulation.start_pods(1)
+    simulation.report_config(1)
+    simulation.answer_all(programmed=False)
+
+    assert not simulation.status().ready
+    assert "hv_cfg" in simulation.message()
+
+
+def test_scaling_adds_the_second_nexthop_to_the_same_policy() -> None:
+    simulation = created()
+
+    simulation.create(replicas=2, generation=2)
+    simulation.answer_all()
+    assert simulation.rows[GATEWAY].policies == (policy("ip4.src == 10.16.0.0/16", "10.16.0.12"),)
+    simulation.start_pods(2)
+    simulation.report_config(2)
+    simulation.answer_all()
+
+    assert simulation.rows[GATEWAY].policies == (policy("ip4.src == 10.16.0.0/16", "10.16.0.12", "10.16.0.13"),)
+    assert simulation.status().ready
+    assert simulation.status().internal_ips == ("10.16.0.12", "10.16.0.13")
+
+
+def test_a_deleted_pod_is_no_nexthop_any_more() -> None:
+    simulation = created(2)
+
+    simulation.see(pod(0, deleting=True))
+    simulation.answer_all()
+
+    assert simulation.rows[GATEWAY].policies == (policy("ip4.src == 10.16.0.0/16", "10.16.0.13"),)
+
+
+def test_a_pod_that_is_not_ready_stays_a_nexthop() -> None:
+    simulation = created(2)
+
+    simulation.see(pod(0, ready=False))
+    simulation.answer_all()
+
+    assert len(simulation.rows[GATEWAY].policies[0].nexthops) == 2
+
+
+def test_editing_policies_changes_config_and_rows_but_no_pod_template() -> None:
+    simulation = created()
+    before = len(simulation.commands(EnsureWorkload))
+
+    edited = [{"snat": True, "subnets": ["ovn-default"], "ipBlocks": ["10.17.0.0/16"]}]
+    simulation.create(policies=edited, generation=2)
+    simulation.answer_all()
+    config = simulation.config[GATEWAY]
+    assert config is not None
+    assert [source.cidr for source in config.sources] == ["10.16.0.0/16", "10.17.0.0/16"]
+    assert [(route.destination, route.gateway) for route in config.routes] == [("10.17.0.0/16", "10.16.0.1")]
+    # The agent does not take the new source yet: no traffic of it is sent there.
+    assert len(simulation.rows[GATEWAY].policies) == 1
+    simulation.report_config(1)
+    simulation.answer_all()
+
+    assert [item.match for item in simulation.rows[GATEWAY].policies] == [
+        "ip4.src == 10.16.0.0/16",
+        "ip4.src == 10.17.0.0/16",
+    ]
+    assert simulation.status().ready
+    assert len(simulation.commands(EnsureWorkload)) == before
+
+
+def test_a_source_that_left_keeps_its_nat_until_the_chassis_have_dropped_its_flows() -> None:
+    simulation = created()
+    simulation.create(policies=[{"snat": True, "ipBlocks": ["10.17.0.0/16"]}], generation=2)
+
+    simulation.answer_all(programmed=False)
+    config = simulation.config[GATEWAY]
+    assert config is not None
+    assert [source.cidr for source in config.lingering] == ["10.16.0.0/16"]
+    simulation.report_config(1)
+    simulation.answer_all()
+    simulation.report_config(1)
+    simulation.answer_all()
+
+    config = simulation.config[GATEWAY]
+    assert config is not None
+    assert config.lingering == ()
+    assert [item.match for item in simulation.rows[GATEWAY].policies] == ["ip4.src == 10.17.0.0/16"]
+    assert simulation.status().ready
+
+
+def test_deletion_leaves_ovn_first_then_the_pods_then_lets_go() -> None:
+    simulation = created()
+
+    simulation.see(gateway(deleting=True, finalizers=(names.FINALIZER,), generation=2))
+    assert [type(outgoing.data) for outgoing in simulation.pending if outgoing.part and outgoing.part != "status"] == [
+        EnsureNb
+    ]
+    simulation.answer_all()
+    assert simulation.rows[GATEWAY] == NbRows()
+    assert simulation.commands(RemoveWorkload)
+    assert simulation.intent().finalizer, "its pod is still there"
+    simulation.lose(pod(0))
+    simulation.answer_all()
+
+    assert not simulation.intent().finalizer
+    assert simulation.config[GATEWAY] is None
+    simulation.lose(gateway())
+    assert simulation.world.intent(GATEWAY) is None
+    assert simulation.world.gateways() == []
+
+
+def test_deletion_while_half_built() -> None:
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.create()
+    simulation.see(gateway(deleting=True, finalizers=(names.FINALIZER,), generation=2))
+    simulation.answer_all()
+
+    assert not simulation.intent().finalizer
+    assert GATEWAY not in simulation.deployments
+
+
+def test_a_gateway_that_vanishes_without_its_finalizer_is_taken_down_all_the_same() -> None:
+    simulation = created()
+
+    simulation.lose(gateway())
+    simulation.answer_all()
+    simulation.lose(pod(0))
+    simulation.answer_all()
+
+    assert simulation.rows[GATEWAY] == NbRows()
+    assert simulation.deployments == {}
+    assert simulation.world.gateways() == []
+
+
+def test_zero_replicas_is_ready_without_policies() -> None:
+    simulation = created()
+
+    simulation.create(replicas=0, generation=2)
+    simulation.answer_all()
+    simulation.see(pod(0, deleting=True))
+    simulation.lose(pod(0))
+    simulation.start_pods(0)
+    simulation.answer_all()
+
+    assert simulation.rows[GATEWAY] == NbRows()
+    assert simulation.status().ready
+
+
+def test_config_goes_out_before_the_rows() -> None:
+    simulation = created()
+    kinds = [type(outgoing.data) for outgoing in simulation.sent]
+    assert kinds.index(PublishConfig) < kinds.index(EnsureNb)
+
+
+def test_status_is_written_once_for_each_change() -> None:
+    simulation = created()
+    statuses = [encoded.status for encoded in simulation.commands(EnsureStatus) if isinstance(encoded, EnsureStatus)]
+    assert all(one != other for one, other in itertools.pairwise(statuses))
