@@ -1,0 +1,72 @@
+"""Names: the formats of Kube-OVN, and subjects that any Kubernetes name fits into."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from veg_contracts import addresses, names, permissions, subjects
+
+KUBERNETES_NAME = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?(\.[a-z0-9]{1,5}){0,2}", fullmatch=True)
+
+
+def test_long_names_get_a_label_value_of_at_most_63_characters() -> None:
+    long = "a" * 70
+    assert names.label_value("gateway1") == "gateway1"
+    assert len(names.label_value(long)) == 63
+    assert names.label_value(long) != names.label_value(long + "a")
+
+
+@given(KUBERNETES_NAME, KUBERNETES_NAME, KUBERNETES_NAME, KUBERNETES_NAME)
+def test_two_gateways_never_share_a_subject(one: str, other: str, space: str, other_space: str) -> None:
+    first, second = f"{space}/{one}", f"{other_space}/{other}"
+    same = subjects.config_key(first) == subjects.config_key(second)
+    assert same == (first == second)
+    assert subjects.kube_command(first).count(".") == 4
+
+
+def test_owner_ids_are_the_documents() -> None:
+    assert names.owner_ids("default/gateway2", "4") == {
+        "vendor": "kube-ovn",
+        "vpc-egress-gateway": "default/gateway2",
+        "af": "4",
+    }
+
+
+@pytest.mark.parametrize("role", permissions.ROLES)
+def test_no_role_may_publish_what_another_one_says(role: str) -> None:
+    allowed = permissions.nats_permissions(role)["publish"]["allow"]
+    own = {
+        "watcher": subjects.K8S_EVENTS,
+        "ovn-writer": subjects.OVN_EVENTS,
+        "kube-writer": subjects.KUBE_EVENTS,
+        "gw-agent": subjects.AGENT_EVENTS,
+    }
+    events = {subject for subject in allowed if subject.startswith("veg.evt.")}
+    assert events == ({own[role]} if role in own else set())
+    commands = any(subject.startswith(("veg.cmd.", "$KV.")) for subject in allowed)
+    assert commands == (role == "planner")
+
+
+def test_an_unknown_role_is_named() -> None:
+    with pytest.raises(ValueError, match="unknown role 'nobody'"):
+        permissions.nats_permissions("nobody")
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [("10.16.0.5/16", "10.16.0.0/16"), ("10.16.0.5", "10.16.0.5/32"), ("fd00::1", "fd00::1/128")],
+)
+def test_cidrs_lose_their_host_bits(text: str, masked: str) -> None:
+    assert addresses.masked(text) == masked
+
+
+@given(st.text(max_size=40))
+def test_any_text_as_an_address_is_read_or_refused(text: str) -> None:
+    for family in addresses.FAMILIES:
+        member = addresses.of_family(text, family)
+        assert member == "" or addresses.family(member) == family
+    try:
+        found = addresses.families(text)
+    except ValueError:
+        return
+    assert found
