@@ -61,7 +61,7 @@ class Cluster:
                     raise ClusterError(f"watch pods: {event['object'].get('message')}", event["object"].get("code", 0))
                 change(event["type"], event["object"])
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ClusterError(f"watch pods: {error!r}") from error
+            raise ClusterError(f"watch pods: {str(error) or type(error).__name__}") from error
 
     async def network_definition(self, namespace: str, name: str) -> Json | None:
         """A NetworkAttachmentDefinition, or None."""
@@ -146,13 +146,21 @@ async def _found(request: Awaitable[Any], what: str) -> Json | None:
         raise
 
 
+def _reason(status: int, text: str) -> str:
+    """The API server's own words, where it gave some."""
+    try:
+        return f"{status} {json.loads(text)['message']}"
+    except (ValueError, KeyError, TypeError):
+        return f"{status} {text[:300]}"
+
+
 async def _json(request: Awaitable[Any], what: str) -> Json:
     try:
         response = await request
         text = await response.text()
     except (TimeoutError, aiohttp.ClientError, OSError) as error:
-        raise ClusterError(f"{what}: {error!r}") from error
+        raise ClusterError(f"{what}: {str(error) or type(error).__name__}") from error
     if response.status >= 400:  # noqa: PLR2004 - HTTP's own limit
-        raise ClusterError(f"{what}: {response.status} {text[:300]}", response.status)
+        raise ClusterError(f"{what}: {_reason(response.status, text)}", response.status)
     answer: Json = json.loads(text)
     return answer

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from veg_lab import netns
+from veg_lab.node_agent.record import ContainerRecord, Ended
 from veg_lab.node_agent.sandbox import Sandbox
 from veg_lab.node_agent.spec import ContainerPlan, launch_script, shim_words
 from veg_lab.process import read_stat, send
@@ -26,34 +27,6 @@ KILLED = 137
 
 class ContainerError(Exception):
     """A container could not be started; the message has its name and what was seen."""
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """How the start before this one ended."""
-
-    exit_code: int
-    started_at: float
-    finished_at: float
-
-
-class ContainerRecord(msgspec.Struct):
-    """What is on disk of one start of a container. `lab exec` reads the fields up to `env`."""
-
-    pid: int
-    start_time: int
-    uid: int
-    gid: int
-    caps: list[str]
-    cwd: str
-    env: dict[str, str]
-    shim_pid: int
-    shim_start_time: int
-    attempt: int
-    started_at: float
-    plan: ContainerPlan
-    exit_code: int | None = None
-    finished_at: float = 0.0
-    previous: Ended | None = None
 
 
 class Container:

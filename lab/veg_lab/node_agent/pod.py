@@ -69,9 +69,10 @@ class PodWorker:
                 failures = 0
             except EXPECTED as error:
                 failures += 1
-                delay = min(0.5 * 2**failures, 10.0)
+                delay = min(0.5 * 2 ** min(failures, 5), 10.0)
                 log.warning("pod %s/%s: %s; again in %.0f s", *self.key, error, delay)
-                await self._tell_problem(str(error))
+                if not isinstance(error, ClusterError):
+                    await self._tell_problem(str(error))
             if self.pod is None and delay is None:
                 return
             try:

@@ -89,4 +89,4 @@ def may_run(probe: Probe, health: Health) -> bool:
 
 def backoff_s(restarts: int) -> float:
     """How long an ended container waits before its next start: 0, 1, 2, 4 … 30 seconds. A lab is in a hurry."""
-    return 0.0 if restarts == 0 else min(2.0 ** (restarts - 1), 30.0)
+    return 0.0 if restarts == 0 else min(2.0 ** min(restarts - 1, 5), 30.0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -117,4 +118,6 @@ class Sandboxes:
         shutil.rmtree(self.directory(key), ignore_errors=True)
         if self.directory(key).exists():
             shutil.rmtree(self.directory(key))
+        with suppress(OSError):  # other pods of the namespace are still there
+            self.directory(key).parent.rmdir()
         self._leases.pop(key, None)

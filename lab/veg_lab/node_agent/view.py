@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from veg_lab.node_agent.containers import ContainerRecord
 from veg_lab.node_agent.probes import Health, initial_health
+from veg_lab.node_agent.record import ContainerRecord
 from veg_lab.node_agent.spec import Json
 from veg_lab.node_agent.status import ContainerView, PodView, restarts_after, running, terminated, waiting
 
