@@ -7,11 +7,10 @@ from pathlib import Path
 
 from veg_lab import process
 from veg_lab.errors import LabError
-from veg_lab.paths import REPOSITORY, Lab
+from veg_lab.paths import REPOSITORY, Lab, is_control_plane
 from veg_lab.progress import say
 
 _SCRIPTS = REPOSITORY / "lab" / "build"
-_API_SERVER = "kube-apiserver"
 # Name of the pid file of a running build; the build leads a process group of its own.
 _BUILD = "build"
 _GRACE_S = 10.0
@@ -30,9 +29,7 @@ def ensure(lab: Lab) -> None:
         _run(lab, "packages.sh", lab.cache, lock.fileno())
         if not (lab.ovn_tree / "usr" / "bin" / "ovn-northd").exists():
             _run(lab, "ovn.sh", lab.ovn_tree, lock.fileno())
-        if not (lab.kubernetes / _API_SERVER).exists():
-            if lab.kubernetes != lab.cache / "kubernetes":
-                raise LabError(f"KUBE_ASSETS names {lab.kubernetes}, which has no {_API_SERVER}")
+        if not is_control_plane(lab.kubernetes):
             _run(lab, "kubernetes.sh", lab.kubernetes, lock.fileno())
 
 

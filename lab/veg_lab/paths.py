@@ -22,17 +22,21 @@ class Lab:
 
     name: str
     cache: Path
+    root: Path = RUN_ROOT
 
     @property
     def run(self) -> Path:
         """Everything that `down` removes."""
-        return RUN_ROOT / self.name
+        return self.root / self.name
 
     @property
     def kubernetes(self) -> Path:
-        """Where kube-apiserver and its friends are: given by the user, or built into the cache."""
-        given = os.environ.get("KUBE_ASSETS") or os.environ.get("KUBEBUILDER_ASSETS")
-        return Path(given) if given else self.cache / "kubernetes"
+        """Where the control plane's programs are: given by the user, or built into the cache.
+
+        The usual `$KUBEBUILDER_ASSETS` has no controller manager and no scheduler, and is then not used.
+        """
+        given = (Path(os.environ[name]) for name in ("KUBE_ASSETS", "KUBEBUILDER_ASSETS") if os.environ.get(name))
+        return next(filter(is_control_plane, given), self.cache / "kubernetes")
 
     @property
     def tools(self) -> Path:
@@ -93,6 +97,11 @@ class Lab:
             "PYTHONPATH": ":".join(map(str, source_directories())),
             "PYTHONUNBUFFERED": "1",
         }
+
+
+def is_control_plane(directory: Path) -> bool:
+    """Whether all programs of Kubernetes' control plane that the lab runs are there."""
+    return all((directory / f"kube-{part}").exists() for part in ("apiserver", "controller-manager", "scheduler"))
 
 
 def source_directories() -> tuple[Path, ...]:

@@ -21,6 +21,7 @@ from veg_lab.paths import Lab
 # $0 is the pid file. The shell becomes the daemon, so its id and start time are the daemon's.
 _RECORD_AND_EXEC = 'read -r line </proc/$$/stat; printf "%s\\n" "$line" >"$0"; exec "$@"'
 _LOG_TAIL_LINES = 15
+_LOG_LINE_LENGTH = 400
 _POLL_S = 0.05
 
 
@@ -217,4 +218,4 @@ def log_tail(lab: Lab, name: str) -> str:
         lines = lab.log(name).read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return "(no log)"
-    return "\n".join(f"  | {line}" for line in lines[-_LOG_TAIL_LINES:])
+    return "\n".join(f"  | {line[:_LOG_LINE_LENGTH]}" for line in lines[-_LOG_TAIL_LINES:])

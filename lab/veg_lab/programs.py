@@ -1,6 +1,5 @@
 """Commands of the lab that hand over to another program: this process becomes it, with the lab's environment."""
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -8,12 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-import msgspec
-
-from veg_lab import control_plane, nats, netns, ovn, postgres, process
+from veg_lab import control_plane, nats, netns, ovn, postgres
 from veg_lab.errors import LabError
-from veg_lab.node_agent.containers import ContainerRecord
-from veg_lab.node_agent.spec import exec_words
 from veg_lab.paths import Lab
 
 
@@ -35,10 +30,11 @@ def become(lab: Lab, argv: Sequence[str], *, inside: bool = True, extra: Mapping
     """Replace this process, in the lab's namespace unless `inside` is false."""
     require_up(lab)
     words = [*netns.enter(lab.namespace()), *argv] if inside else list(argv)
-    _exec_words(words, os.environ | lab.environment() | dict(extra or {}))
+    replace_process(words, os.environ | lab.environment() | dict(extra or {}))
 
 
-def _exec_words(words: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+def replace_process(words: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+    """This process becomes the command, here and with just this environment."""
     sys.stdout.flush()
     try:
         os.execvpe(words[0], list(words), environment)  # noqa: S606
@@ -70,7 +66,7 @@ def _kubectl(lab: Lab, words: list[str]) -> NoReturn:
     if words[:1] == ["exec"]:
         _exec(lab, words[1:])
     if words[:1] == ["logs"]:
-        _pod_logs(lab, words[1:])
+        _logs(lab, words[1:])
     become(lab, [*control_plane.kubectl(lab), *words], inside=False)
 
 
@@ -108,53 +104,16 @@ def _vegctl(lab: Lab, words: list[str]) -> NoReturn:
 
 
 def _exec(lab: Lab, words: list[str]) -> NoReturn:
-    parser = argparse.ArgumentParser(prog="lab/lab exec", description=PROGRAMS["exec"].help)
-    parser.add_argument("pod")
-    parser.add_argument("-n", "--namespace", default="default")
-    parser.add_argument("-c", "--container")
-    for ignored in ("-i", "--stdin", "-t", "--tty"):
-        parser.add_argument(ignored, action="store_true", help="accepted and not needed")
-    for joined in ("-it", "-ti"):
-        parser.add_argument(joined, action="store_true", help=argparse.SUPPRESS)
-    dashes = words.index("--") if "--" in words else len(words)
-    options = parser.parse_args(words[:dashes])
-    command = words[dashes + 1 :]
-    if not command:
-        parser.error("no command: lab/lab exec POD [-n NAMESPACE] [-c CONTAINER] -- COMMAND")
-    record = _container(lab, options.namespace, options.pod.removeprefix("pod/"), options.container)
-    stat = process.read_stat(Path(f"/proc/{record.pid}/stat"))
-    if stat is None or stat.start_ticks != record.start_time:
-        raise LabError(f"container {record.plan.name} of pod {options.namespace}/{options.pod} does not run")
-    _exec_words(exec_words(record.plan, record.pid, command), os.environ)
+    # Loads the Kubernetes client: half a second that the other commands need not pay.
+    from veg_lab import pods  # noqa: PLC0415
+
+    pods.execute(lab, words)
 
 
-def _pod_logs(lab: Lab, words: list[str]) -> NoReturn:
-    parser = argparse.ArgumentParser(prog="lab/lab kubectl logs")
-    parser.add_argument("pod")
-    parser.add_argument("-n", "--namespace", default="default")
-    parser.add_argument("-c", "--container")
-    parser.add_argument("-f", "--follow", action="store_true")
-    options = parser.parse_args(words)
-    pod = options.pod.removeprefix("pod/")
-    container = options.container or _first_container(lab, options.namespace, pod)
-    log = lab.run / "pods" / options.namespace / pod / "log" / f"{container}.log"
-    become(lab, ["tail", "-n", "+1", *(["-F"] if options.follow else []), str(log)], inside=False)
+def _logs(lab: Lab, words: list[str]) -> NoReturn:
+    from veg_lab import pods  # noqa: PLC0415  as above
 
-
-def _container(lab: Lab, namespace: str, pod: str, container: str | None) -> ContainerRecord:
-    """What the node agent wrote about the container; the pod's first one if none is named."""
-    name = container or _first_container(lab, namespace, pod)
-    directory = lab.run / "pods" / namespace / pod / "containers"
-    try:
-        return msgspec.json.decode((directory / f"{name}.json").read_bytes(), type=ContainerRecord)
-    except FileNotFoundError as error:
-        have = ", ".join(sorted(found.stem for found in directory.glob("*.json"))) or "none"
-        raise LabError(f"pod {namespace}/{pod} has no container {name!r} here; it has {have}") from error
-
-
-def _first_container(lab: Lab, namespace: str, pod: str) -> str:
-    path = "jsonpath={.spec.containers[0].name}"
-    return netns.run(control_plane.kubectl(lab, "get", "pod", pod, "--namespace", namespace, "-o", path))
+    pods.logs(lab, words)
 
 
 PROGRAMS = {

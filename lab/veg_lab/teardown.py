@@ -9,7 +9,7 @@ from pathlib import Path
 from veg_lab import assets, netns, postgres, process
 from veg_lab.errors import LabError
 from veg_lab.lock import exclusive
-from veg_lab.paths import RUN_ROOT, Lab
+from veg_lab.paths import Lab
 from veg_lab.progress import say, step
 
 # It would start a pod's containers again while we end them, so it goes first and without a word.
@@ -32,7 +32,7 @@ def down(lab: Lab) -> None:
         for name in netns.names(lab.name):
             netns.remove(name)
         shutil.rmtree(lab.run)
-    _tidy()
+    _tidy(lab)
 
 
 def _end_processes(lab: Lab) -> None:
@@ -70,7 +70,7 @@ def _self_and_ancestors() -> set[int]:
     return found
 
 
-def _tidy() -> None:
+def _tidy(lab: Lab) -> None:
     netns.release_directory()
-    if RUN_ROOT.is_dir() and not any(RUN_ROOT.iterdir()):
-        RUN_ROOT.rmdir()
+    if lab.root.is_dir() and not any(lab.root.iterdir()):
+        lab.root.rmdir()
