@@ -38,7 +38,10 @@ async def wait_for_flows(lab: Lab, uid: str) -> None:
     """Wait until the chassis has the flows of the pod's port."""
     port = host_interface(uid, "eth0")
     wait = ["wait-until", "Interface", port, "external_ids:ovn-installed=true"]
-    await run(ovn.vsctl(lab, f"--timeout={FLOWS_TIMEOUT_S}", *wait), timeout_s=FLOWS_TIMEOUT_S + 5)
+    try:
+        await run(ovn.vsctl(lab, f"--timeout={FLOWS_TIMEOUT_S}", *wait), timeout_s=FLOWS_TIMEOUT_S + 5)
+    except CommandError as error:
+        raise CommandError(f"OVN did not install the flows of port {port} within {FLOWS_TIMEOUT_S} s") from error
 
 
 async def remove(lab: Lab, namespace: str, uid: str) -> None:
