@@ -7,6 +7,8 @@ responsible for, with that generation, and refuses an older one than it has alre
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from veg_contracts.base import KubernetesValue, Value
 
 
@@ -109,8 +111,8 @@ class GatewayStatus(KubernetesValue, frozen=True, kw_only=True):
     label_selector: str
     ready: bool
     phase: str
-    internal_ips: tuple[str, ...]
-    external_ips: tuple[str, ...]
+    internal_ips: tuple[str, ...] = msgspec.field(name="internalIPs")  # not "Ips", which camel case would make of it
+    external_ips: tuple[str, ...] = msgspec.field(name="externalIPs")
     workload: WorkloadStatus
     conditions: tuple[Condition, ...]
 
