@@ -7,8 +7,8 @@ from functools import partial
 from typing import Final, TypeVar
 
 import sqlalchemy as sa
+from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
 
 from veg_contracts.commands import (
     AnyCommand,
@@ -70,13 +70,15 @@ def part_of(command: AnyCommand) -> str:
 class Leader:
     """One time of leading, from taking the lease to losing it."""
 
-    def __init__(self, engine: sa.Engine, js: JetStreamContext, lease: Lease, health: Health) -> None:
+    def __init__(self, engine: sa.Engine, client: Client, lease: Lease, health: Health) -> None:
         self._engine = engine
-        self._js = js
+        self._client = client
+        self._js = bus.jetstream(client)
         self._lease = lease
         self._health = health
         self._decider = Decider(engine, lease)
         self._sure_until = 0.0
+        self._position = 0
         self._ticks = 0
         self._ticked_at = 0.0
 
@@ -122,6 +124,7 @@ class Leader:
         await self._relay()
         checked_at = time.monotonic()
         while True:
+            self._say_health()
             messages = await bus.fetch(subscription, _BATCH_MAX, _FETCH_WAIT_S)
             await self._batch(messages)
             if messages:
@@ -134,8 +137,8 @@ class Leader:
 
     async def _configure(self, settings: PlannerSettings) -> None:
         world = await self._store(self._decider.world)
-        position = await self._store(self._decider.head)
-        if position and world.settings == settings:
+        self._position = await self._store(self._decider.head)
+        if self._position and world.settings == settings:
             return
         identity = f"planner/configured/{self._lease.holder}/{self._lease.fence}"
         await self._process([_own(identity, "configured", PlannerConfigured(settings=settings))])
@@ -174,7 +177,7 @@ class Leader:
         metrics.EVENTS.inc(result.appended)
         metrics.COMMANDS.inc(result.commands)
         metrics.REJECTED.inc(len(rejections))
-        self._health.set(True, f"leading with fence {self._lease.fence}, at position {result.position}")
+        self._position = result.position
         return result
 
     async def _relay(self) -> None:
@@ -188,6 +191,11 @@ class Leader:
             # First into the log, then out of the outbox: in the other order a failure could be forgotten.
             await self._process(_failures(waiting, done))
             await self._store(partial(outbox.mark_relayed, self._engine, self._lease, done))
+
+    def _say_health(self) -> None:
+        detail = f"leading with fence {self._lease.fence}, at position {self._position}"
+        connected = self._client.is_connected
+        self._health.set(connected, detail if connected else "waits for the bus")
 
     async def _store(self, work: Callable[[], ResultT]) -> ResultT:
         """Do it in a thread; a database that is away is waited for."""

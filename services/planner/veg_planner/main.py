@@ -6,7 +6,7 @@ import socket
 from typing import Final
 
 import sqlalchemy as sa
-from nats.js import JetStreamContext
+from nats.aio.client import Client
 
 from veg_contracts.configuration import PlannerSettings
 from veg_contracts.names import DEFAULT_VPC
@@ -64,7 +64,7 @@ async def work(settings: ServiceSettings, health: Health, stop: asyncio.Event) -
         while not stop.is_set():
             lease = await _stand_by(engine, holder, settings.lease_ttl_s, health)
             log.info("leading", holder=holder, fence=lease.fence)
-            await _lead(engine, bus.jetstream(client), lease, settings, health)
+            await _lead(engine, client, lease, settings, health)
     finally:
         await client.close()
         engine.dispose()
@@ -84,13 +84,11 @@ async def _stand_by(engine: sa.Engine, holder: str, ttl_s: float, health: Health
         await asyncio.sleep(_STAND_BY_S)
 
 
-async def _lead(
-    engine: sa.Engine, js: JetStreamContext, lease: Lease, settings: ServiceSettings, health: Health
-) -> None:
+async def _lead(engine: sa.Engine, client: Client, lease: Lease, settings: ServiceSettings, health: Health) -> None:
     metrics.LEADING.set(1)
     health.set(False, f"begins to lead with fence {lease.fence}")
     try:
-        await Leader(engine, js, lease, health).lead(settings.planning())
+        await Leader(engine, client, lease, health).lead(settings.planning())
     except LeaseLostError as error:
         log.warning("no longer leading", fence=lease.fence, reason=str(error))
         health.set(False, "lost the lease")

@@ -13,7 +13,7 @@ class JsonBytes(sa.types.TypeDecorator[bytes]):
     cache_ok = True
 
     def bind_expression(self, bindparam: sa.BindParameter[bytes]) -> sa.ColumnElement[bytes]:
-        return sa.cast(sa.type_coerce(bindparam, sa.Text), JSONB)
+        return sa.cast(bindparam, JSONB)
 
     def column_expression(self, column: sa.ColumnElement[bytes]) -> sa.ColumnElement[bytes]:
         return sa.type_coerce(sa.cast(column, sa.Text), JsonBytes)

@@ -32,6 +32,7 @@ def create_engine(url: str) -> sa.Engine:
         pool_size=3,  # the batch, the heartbeat of the lease, one to spare
         max_overflow=0,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error in a log needs no whole batch of events beside it
     )
 
 
