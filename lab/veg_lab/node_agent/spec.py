@@ -294,6 +294,7 @@ def shim_words(namespace: str, script: str, exit_file: str) -> list[str]:
     It starts only when told so on its standard input: the agent first writes down that it exists, so an agent that is
     killed in between leaves no container nobody knows of.
     """
-    unshare = "unshare --mount --pid --uts --ipc --fork --kill-child sh"
+    # Not with --kill-child: util-linux 2.38 then loses the signal that ended its child. setpriv's --pdeathsig does it.
+    unshare = "unshare --mount --pid --uts --ipc --fork sh"
     keeper = f'read -r go || exit {EXEC_FAILED}; {unshare} "$0" </dev/null; echo $? >"$1"'
     return ["nsenter", f"--net={namespace}", "--", "sh", "-c", keeper, script, exit_file]
