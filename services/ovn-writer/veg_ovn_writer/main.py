@@ -1,0 +1,65 @@
+"""The service: commands from the bus, while we hold the lock; and what the database tells, back to the bus."""
+
+import asyncio
+from functools import partial
+
+from veg_contracts.subjects import COMMAND_STREAM, OVN_COMMANDS, OVN_WRITER_CONSUMER
+from veg_ovn_writer.confirm import Pending
+from veg_ovn_writer.drift import Ledger
+from veg_ovn_writer.handler import Handler
+from veg_ovn_writer.nb import Nb
+from veg_ovn_writer.replica import Standing
+from veg_ovn_writer.watch import RowWatch, confirm
+from veg_runtime import bus, service
+from veg_runtime.service import Health
+from veg_runtime.settings import Settings
+
+ROLE = "ovn-writer"
+_HEALTH_INTERVAL_S = 0.5
+
+
+class OvnWriterSettings(Settings, frozen=True, kw_only=True):
+    """`nb_remote`: where the Northbound database is, as OVN writes it: `unix:…`, `tcp:…` or `ssl:…`, several by commas.
+
+    `transact_timeout_s`: how long the server may take for one transaction.
+    """
+
+    nb_remote: str
+    transact_timeout_s: float = 10.0
+
+
+async def work(settings: OvnWriterSettings, health: Health, _: asyncio.Event) -> None:
+    """Write and watch until cancelled."""
+    nb = Nb(settings.nb_remote, settings.transact_timeout_s)
+    client = await bus.connect(settings, ROLE)
+    try:
+        js = bus.jetstream(client)
+        publish = partial(bus.publish, js)
+        ledger, pending = Ledger(), Pending()
+        handler = Handler(nb, ledger, pending, publish)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_report(nb, health), name="health")
+            await nb.connect()
+            tasks.create_task(RowWatch(nb, ledger, handler.turn, publish).run(), name="rows")
+            tasks.create_task(confirm(nb, pending, publish), name="confirm")
+            subscription = await bus.pull_subscription(
+                js, COMMAND_STREAM, OVN_COMMANDS, OVN_WRITER_CONSUMER, in_flight_max=1
+            )
+            while True:
+                # Only the holder of the lock asks for commands. A request made before it was lost may still bring one,
+                # which comes again to the new holder.
+                await nb.serving.wait()
+                await bus.consume(subscription, handler.handle, nb.idle)
+    finally:
+        await nb.close()
+        await client.close()
+
+
+async def _report(nb: Nb, health: Health) -> None:
+    while True:
+        health.set(nb.standing is not Standing.LOST, nb.standing.value)
+        await asyncio.sleep(_HEALTH_INTERVAL_S)
+
+
+def main() -> None:
+    service.run(ROLE, OvnWriterSettings, work)

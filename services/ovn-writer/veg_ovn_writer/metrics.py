@@ -1,0 +1,8 @@
+"""The numbers that this service exports."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+COMMANDS = Counter("veg_ovn_writer_commands_total", "Commands by what became of them", ["outcome"])
+TRANSACT_S = Histogram("veg_ovn_writer_transact_seconds", "Time from a command's turn to the end of its transaction")
+DRIFT = Counter("veg_ovn_writer_drift_total", "Changes of our rows by somebody else")
+PENDING = Gauge("veg_ovn_writer_pending", "Commands applied that not every chassis has yet")

@@ -1,0 +1,53 @@
+"""Reading rows of ours from the replica, as values. Runs in the connection's thread, outside or before any change."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from ovs.db import idl
+
+from veg_ovn_writer.replica import Replica
+from veg_ovn_writer.rows import Found
+from veg_ovn_writer.tables import TABLES
+from veg_ovn_writer.tables.base import ROUTER, FoundRow, Table
+
+
+def read(replica: Replica, gateway: str | None = None) -> dict[str, Found]:
+    """The rows of every owner, or of one, whether or not such a gateway exists or its name makes sense."""
+    owners: defaultdict[str, dict[str, tuple[FoundRow, ...]]] = defaultdict(dict)
+    for table in TABLES:
+        rows: defaultdict[str, list[FoundRow]] = defaultdict(list)
+        for row in _owned(replica, table) if replica.has(table) else ():
+            if gateway is None or row.owner == gateway:
+                rows[row.owner].append(row)
+        for owner, found in rows.items():
+            owners[owner][table.name] = tuple(found)
+    return dict(owners)
+
+
+def _owned(replica: Replica, table: Table[Any]) -> Iterator[FoundRow]:
+    all_rows = replica.tables[table.name].rows
+    routers: defaultdict[UUID, list[str]] = defaultdict(list)
+    uuids = replica.owned[table.name]
+    for router in replica.tables[ROUTER].rows.values() if uuids else ():
+        for uuid in _references(router, table.parent_column):
+            if uuid in uuids:
+                routers[uuid].append(router.name)
+    for uuid in sorted(uuids):
+        # The index may still name rows of a copy that a reconnection threw away; the copy itself is the truth.
+        if uuid in all_rows:
+            row = all_rows[uuid]
+            columns = {name: _plain(getattr(row, name)) for name in table.columns}
+            yield FoundRow(uuid, columns, tuple(sorted(set(routers[uuid]))))
+
+
+def _references(row: idl.Row, column: str) -> Iterator[UUID]:
+    # Not `getattr(row, column)`: that makes three copies and a Row of each of the thousands of policies that others
+    # have on a router, and this is read with every command.
+    for atom in row._data[column].values:  # noqa: SLF001
+        yield atom.value
+
+
+def _plain(value: Any) -> Any:
+    return tuple(sorted(value)) if isinstance(value, list) else value

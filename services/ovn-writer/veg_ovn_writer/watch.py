@@ -1,0 +1,94 @@
+"""Looking at the database again whenever it may have changed, and telling what is news."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from veg_contracts.envelope import Envelope
+from veg_contracts.events import RowsListed, RowsObserved
+from veg_ovn_writer import metrics, outcomes, snapshot
+from veg_ovn_writer.confirm import Pending
+from veg_ovn_writer.drift import Ledger
+from veg_ovn_writer.errors import NotNowError
+from veg_ovn_writer.nb import Nb
+from veg_ovn_writer.replica import Replica
+from veg_ovn_writer.rows import Observed, is_gateway, observed
+from veg_runtime import logs
+from veg_runtime.bus import MessageTooLargeError
+
+# Somebody who changes several rows, one transaction each, should be seen as having done one thing.
+_SETTLE_S: Final = 0.02
+
+Publish = Callable[[Envelope], Awaitable[None]]
+log = logs.get("watch")
+
+
+class RowWatch:
+    """Compares the rows that are there with those we know of, after every change."""
+
+    def __init__(self, nb: Nb, ledger: Ledger, turn: asyncio.Lock, publish: Publish) -> None:
+        self._nb = nb
+        self._ledger = ledger
+        self._turn = turn
+        self._publish = publish
+        self._epoch = 0
+
+    async def run(self) -> None:
+        while True:
+            await self._nb.rows_changed.wait()
+            await asyncio.sleep(_SETTLE_S)
+            self._nb.rows_changed.clear()  # before looking: a change from here on wakes us again
+            async with self._turn:
+                await self._look()
+
+    async def _look(self) -> None:
+        try:
+            epoch, found = await self._nb.read(_read)
+        except NotNowError:
+            return  # serving again sets `rows_changed`
+        resync = epoch != self._epoch
+        events = self._ledger.resync(found) if resync else self._ledger.compare(found)
+        for event in events:
+            await self._tell(event)
+        self._epoch = epoch
+
+    async def _tell(self, event: RowsObserved | RowsListed) -> None:
+        if isinstance(event, RowsObserved):
+            log.info("rows observed", gateway=event.gateway, reason=event.reason)
+            metrics.DRIFT.inc(event.reason == "drift")
+        try:
+            await self._publish(outcomes.seen(event))
+        except MessageTooLargeError as error:
+            await self._tell_less(event, error)
+
+    async def _tell_less(self, event: RowsObserved | RowsListed, error: MessageTooLargeError) -> None:
+        """What is there now matters more than what was there before."""
+        if isinstance(event, RowsObserved) and event.before is not None:
+            await self._tell(msgspec.structs.replace(event, before=None))
+        else:
+            log.error("event not published", reason=str(error))
+
+
+def _read(replica: Replica) -> tuple[int, dict[str, Observed]]:
+    found = snapshot.read(replica)
+    for owner in found:
+        if not is_gateway(owner):
+            log.warning("rows ignored: their owner is no gateway", owner=owner)
+    return replica.epoch, {owner: observed(rows) for owner, rows in found.items() if is_gateway(owner)}
+
+
+async def confirm(nb: Nb, pending: Pending, publish: Publish) -> None:
+    """Tell which commands every chassis has, whenever NB_Global changes."""
+    while True:
+        await nb.confirmed.wait()
+        nb.confirmed.clear()
+        try:
+            hv_cfg = await nb.read(lambda replica: int(replica.nb_global().hv_cfg))
+        except NotNowError:
+            continue  # serving again, or NB_Global's first row, sets `confirmed`
+        for command, nb_cfg in pending.reached(hv_cfg):
+            log.info("programmed", command=command.id, gateway=command.data.gateway, nb_cfg=nb_cfg)
+            await publish(outcomes.programmed(command, nb_cfg))
+        metrics.PENDING.set(len(pending))
