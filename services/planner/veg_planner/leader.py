@@ -28,10 +28,11 @@ from veg_planner import metrics
 from veg_planner.batch import Decider, Result
 from veg_planner.bus import inbox, streams
 from veg_planner.bus.relay import relay
+from veg_planner.relayed import Relayed
 from veg_planner.store import lease as leases
 from veg_planner.store import outbox
 from veg_planner.store.lease import Lease, LeaseLostError
-from veg_planner.store.outbox import SOURCE, Relayed
+from veg_planner.store.outbox import SOURCE
 from veg_planner.store.rejected import Rejection
 from veg_planner.store.unit import DatabaseError
 from veg_runtime import bus, clock, logs

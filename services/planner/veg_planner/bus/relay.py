@@ -9,7 +9,7 @@ from veg_contracts import subjects
 from veg_contracts.base import encode
 from veg_contracts.commands import PublishConfig
 from veg_contracts.envelope import Envelope, to_body, to_headers
-from veg_planner.store.outbox import Relayed
+from veg_planner.relayed import Relayed
 from veg_runtime import bus, clock, logs
 
 # What a KV bucket takes for a removed key (NATS ADR-8).

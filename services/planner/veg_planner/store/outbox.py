@@ -4,24 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-import msgspec
 import sqlalchemy as sa
 
 from veg_contracts.envelope import Envelope, decode_data
+from veg_planner.relayed import Relayed
 from veg_planner.store.lease import Lease, lock
 from veg_planner.store.log import format_time
 from veg_planner.store.tables import COMMAND
 from veg_planner.store.unit import unit_of_work
 
 SOURCE: Final = "veg/planner"
-
-
-class Relayed(msgspec.Struct, frozen=True, kw_only=True):
-    """A command that is done with since `at`: it is on the bus, or `note` says why it never will be."""
-
-    id: str
-    at: str
-    note: str = ""
 
 
 def waiting(engine: sa.Engine, limit: int) -> list[Envelope]:

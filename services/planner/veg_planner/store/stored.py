@@ -10,11 +10,11 @@ from veg_planner.replay import Decided
 
 _QUERY = sa.text("""
     select position, 0 as rank, 0 as ordinal,
-           'intent/' || gateway_uid || '/' || lpad(generation::text, 20, '0') as name, digest
+           ('intent/' || gateway_uid || '/' || lpad(generation::text, 20, '0')) collate "C" as name, digest
       from intent where position <= :until
     union all
-    select position, 1, ordinal, id, digest from command where position <= :until
-    order by position, rank, ordinal, name collate "C"
+    select position, 1, ordinal, id collate "C", digest from command where position <= :until
+    order by position, rank, ordinal, name
 """)
 
 

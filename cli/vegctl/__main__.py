@@ -1,0 +1,5 @@
+"""`python -m vegctl`."""
+
+from vegctl.main import main
+
+main()

@@ -1,0 +1,122 @@
+"""One line of plain words for everything that the log holds. Pure."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from veg_contracts.commands import (
+    EnsureFinalizer,
+    EnsureNb,
+    EnsureStatus,
+    EnsureWorkload,
+    PublishConfig,
+    RecordKubeEvent,
+    RemoveWorkload,
+)
+from veg_contracts.events import (
+    CommandApplied,
+    CommandFailed,
+    CommandRefused,
+    ConfigApplied,
+    ConfigFailed,
+    KindListed,
+    ObjectChanged,
+    ObjectDeleted,
+    PlannerConfigured,
+    RowsListed,
+    RowsObserved,
+    RowsProgrammed,
+    Ticked,
+)
+from veg_contracts.intent import Intent, NbRows, Part, Report, RoutePolicy, Source
+
+
+def describe(value: Any) -> str:
+    """What an event, command, intent or report says."""
+    return _WORDS[type(value)](value)
+
+
+def _deleted(event: ObjectDeleted) -> str:
+    key = f"{event.namespace}/{event.name}" if event.namespace else event.name
+    return f"{event.kind} {key} deleted at version {event.resource_version}"
+
+
+def _listed(event: KindListed) -> str:
+    return f"{event.kind} listed: {len(event.uids)} in part {event.part + 1} of {event.parts}"
+
+
+def _applied(event: CommandApplied) -> str:
+    detail = ", ".join(f"{name} {value}" for name, value in sorted(event.detail.items()))
+    return f"{event.part} {event.generation} applied" + (f" ({detail})" if detail else "")
+
+
+def _observed(event: RowsObserved) -> str:
+    before = "unknown" if event.before is None else _all_rows(event.before)
+    return f"{event.reason} of {event.gateway}: before {before}; after {_all_rows(event.after)}"
+
+
+def _policy(policy: RoutePolicy) -> str:
+    return " ".join((str(policy.priority), policy.match, policy.action, ",".join(policy.nexthops))).rstrip()
+
+
+def _rows(rows: NbRows) -> str:
+    return f"{rows.router}[{'; '.join(_policy(policy) for policy in rows.policies)}]" if rows.router else "no rows"
+
+
+def _all_rows(rows: tuple[NbRows, ...]) -> str:
+    return " ".join(_rows(one) for one in rows) or "no rows"
+
+
+def _sources(sources: tuple[Source, ...]) -> str:
+    return ", ".join(f"{source.cidr}{'' if source.snat else ' (no SNAT)'}" for source in sources) or "no sources"
+
+
+def _intent(intent: Intent) -> str:
+    changed = [part.value for part in Part if intent.generations.of(part) == intent.generation]
+    return f"generation {intent.generation}, after {intent.parent}: {', '.join(changed) or 'nothing'} changed"
+
+
+def _report(report: Report) -> str:
+    open_steps = [f"{step.state}: {step.text}" for step in report.steps if step.state != "done"]
+    return "; ".join(open_steps) or f"all {len(report.steps)} done"
+
+
+def _config(command: PublishConfig) -> str:
+    if command.config is None:
+        return f"config {command.generation}: remove it"
+    return f"config {command.generation}: {_sources(command.config.sources)}"
+
+
+def _status(command: EnsureStatus) -> str:
+    status = command.status
+    ready = "ready" if status.ready else "not ready"
+    return f"status {command.generation}: {status.phase}, {ready}, {', '.join(status.external_ips) or 'no addresses'}"
+
+
+def _finalizer(command: EnsureFinalizer) -> str:
+    return f"finalizer {command.generation}: {'have it' if command.present else 'let go of it'}"
+
+
+_WORDS: Final[dict[type[Any], Callable[[Any], str]]] = {
+    ObjectChanged: lambda event: f"{event.object.KIND} {event.object.key} at version {event.resource_version}",
+    ObjectDeleted: _deleted,
+    KindListed: _listed,
+    CommandApplied: _applied,
+    CommandFailed: lambda event: f"{event.part or 'event'} {event.generation} failed: {event.message}",
+    CommandRefused: lambda event: f"{event.part} {event.generation} refused: {event.applied_generation} is applied",
+    RowsProgrammed: lambda event: f"nb {event.generation} programmed: every chassis is at nb_cfg {event.nb_cfg}",
+    RowsObserved: _observed,
+    RowsListed: lambda event: f"{len(event.gateways)} gateways own rows",
+    ConfigApplied: lambda event: f"config {event.generation} applied by {event.pod}: {_sources(event.sources)}",
+    ConfigFailed: lambda event: f"config {event.generation} failed in {event.pod}: {event.message}",
+    Ticked: lambda event: f"time passed: {event.at}",
+    PlannerConfigured: lambda event: f"planner settings: image {event.settings.image or 'unset'}",
+    Intent: _intent,
+    Report: _report,
+    EnsureNb: lambda command: f"nb {command.generation}: {_rows(command.rows)}",
+    EnsureWorkload: lambda command: f"workload {command.generation}: Deployment {command.workload.name}",
+    RemoveWorkload: lambda command: f"workload {command.generation}: remove Deployment {command.name}",
+    EnsureFinalizer: _finalizer,
+    EnsureStatus: _status,
+    RecordKubeEvent: lambda command: f"{command.type} {command.reason}: {command.message}",
+    PublishConfig: _config,
+}

@@ -1,0 +1,40 @@
+"""The command line."""
+
+import sys
+
+import click
+
+from vegctl import get, log, replay
+
+_HELP = """Looks at VPC egress gateways as the planner sees them.
+
+The planner records every event in one log, decides what each gateway should look like (its intent, by generation), and
+sends commands to the writers of OVN, Kubernetes and the gateway pods, whose outcomes are events again.
+
+\b
+  vegctl get                     all gateways: how far each part is, and what it waits for
+  vegctl get default/gateway1    one of them, with every sentence of its report
+  vegctl log default/gateway1    its story: event, intent, command, outcome
+  vegctl replay --check          fold the log again and compare with what was decided then
+
+The database is named by VEG_POSTGRES_URL, for example postgresql+psycopg://veg_reader@localhost/veg.
+Exit code 0: done; 1: not found, not equal or not reached; 2: wrong usage.
+"""
+
+
+@click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--database", envvar="VEG_POSTGRES_URL", metavar="URL", help="SQLAlchemy URL of the database [VEG_POSTGRES_URL]."
+)
+@click.pass_context
+def main(context: click.Context, database: str | None) -> None:
+    """All subcommands get the URL as the context's object."""
+    context.obj = database or ""
+
+
+main.add_command(get.get)
+main.add_command(log.log)
+main.add_command(replay.replay)
+
+if __name__ == "__main__":
+    sys.exit(main())
