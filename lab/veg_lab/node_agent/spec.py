@@ -211,7 +211,7 @@ def launch_script(plan: ContainerPlan, directory: str, pod_name: str, addresses:
     - Its process id, as the machine sees it, is written first: the old /proc still tells it.
     - Its root is an overlay of / whose writable half lives in a tmpfs of this mount namespace.
     - Pods have no name service: an empty resolv.conf lets a look-up fail at once; hosts has the pod's own name.
-    - The end of its parent (`unshare`) ends it, also when it gave up root: setpriv asks for that after the change.
+    - The end of its keeper ends it, also when it gave up root: setpriv asks for that after the change.
     """
     root = f"{directory}/root"
     hosts = ["127.0.0.1 localhost", "::1 localhost", *(f"{address} {pod_name}" for address in addresses)]
@@ -294,7 +294,8 @@ def shim_words(namespace: str, script: str, exit_file: str) -> list[str]:
     It starts only when told so on its standard input: the agent first writes down that it exists, so an agent that is
     killed in between leaves no container nobody knows of.
     """
-    # Not with --kill-child: util-linux 2.38 then loses the signal that ended its child. setpriv's --pdeathsig does it.
-    unshare = "unshare --mount --pid --uts --ipc --fork sh"
-    keeper = f'read -r go || exit {EXEC_FAILED}; {unshare} "$0" </dev/null; echo $? >"$1"'
+    # Not with --fork: util-linux 2.38 then loses the signal that ended its child. The shell's first child is the first
+    # process of the new pid namespace, and everything else in there ends with it.
+    container = 'unshare --mount --uts --ipc sh "$0" </dev/null; echo $? >"$1"'
+    keeper = f"""read -r go || exit {EXEC_FAILED}; exec unshare --pid sh -c '{container}' "$0" "$1\""""
     return ["nsenter", f"--net={namespace}", "--", "sh", "-c", keeper, script, exit_file]
