@@ -1,0 +1,46 @@
+# `make help` lists the targets. `make demo` and `make test` do everything on a fresh Debian 12 as root.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTEST := .venv/bin/python -m pytest
+PACKAGES := libs/contracts/veg_contracts libs/runtime/veg_runtime services/watcher/veg_watcher services/planner/veg_planner \
+  services/ovn-writer/veg_ovn_writer services/kube-writer/veg_kube_writer services/gw-agent/veg_gw_agent cli/vegctl lab/veg_lab
+
+.PHONY: help setup demo demo-down check unit functional e2e test clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Make .venv with everything that checks, tests, lab and services need
+	@scripts/setup
+
+demo: setup ## Start the lab and the services, run the document's first example, show what came of it
+	@lab/demo
+
+demo-down: setup ## End the demo: no process, namespace, interface or mount is left
+	@lab/lab down
+
+check: setup ## Lint, types, layering
+	@echo "== ruff"
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@echo "== mypy (strict)"
+	@.venv/bin/mypy $(PACKAGES) tests
+	@echo "== import-linter"
+	@.venv/bin/lint-imports
+
+unit: setup ## Pure tests, in seconds
+	@$(PYTEST) tests/unit
+
+functional: setup ## Each service against a real Postgres, NATS, ovsdb-server, API server (about 3 min)
+	@lab/lab assets
+	@$(PYTEST) tests/functional
+
+e2e: setup ## The whole system in a lab of its own, with real packets (about 8 min, plus 6 when Kubernetes is to be built)
+	@lab/lab assets
+	@$(PYTEST) tests/e2e
+
+test: unit functional e2e ## Every test
+
+clean: ## Remove what was made in this folder (not the cache of long builds)
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
