@@ -1,0 +1,150 @@
+"""One function for each command. Each can be run again at any time, and after any other run of itself.
+
+All raise the errors of `api`, InvalidNameError, and ImpossibleError. What they return is the detail of the outcome.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final, assert_never
+
+import msgspec
+
+from veg_contracts import names
+from veg_contracts.base import encode
+from veg_contracts.commands import EnsureFinalizer, EnsureStatus, EnsureWorkload, RecordKubeEvent, RemoveWorkload
+from veg_kube_writer import facts, patches, paths
+from veg_kube_writer.api import Api, RefusedError
+from veg_kube_writer.facts import Json
+from veg_kube_writer.outcomes import KubeCommand
+
+_EDITS_MAX: Final = 5
+
+Detail = dict[str, str]
+
+
+class ImpossibleError(Exception):
+    """What is asked for cannot be had as things are; the message names the objects."""
+
+
+async def carry_out(api: Api, command_id: str, command: KubeCommand) -> Detail:
+    match command:
+        case EnsureWorkload():
+            return await ensure_workload(api, command)
+        case RemoveWorkload():
+            return await remove_workload(api, command)
+        case EnsureFinalizer():
+            return await ensure_finalizer(api, command)
+        case EnsureStatus():
+            return await ensure_status(api, command)
+        case RecordKubeEvent():
+            return await record_event(api, command_id, command)
+        case _:
+            assert_never(command)
+
+
+async def ensure_workload(api: Api, command: EnsureWorkload) -> Detail:
+    """Apply the Deployment, but never over one that is not ours.
+
+    One that somebody makes between our look and our apply would become ours too: server-side apply has no way to say
+    "only if there is none", and one made by a plain create would belong to another field manager for ever.
+    """
+    wanted = command.workload
+    path = paths.deployment(wanted.namespace, wanted.name)
+    found = await api.get(path)
+    manifest = wanted.manifest
+    if found is not None:
+        _check_ours(found, command)
+        if facts.has_same_selector(found, manifest):
+            manifest = {**manifest, "metadata": {**manifest.get("metadata", {}), "uid": facts.uid(found)}}
+        else:
+            await _delete_if_there(api, path, facts.uid(found))
+    made = await api.apply(path, manifest)
+    return {"uid": facts.uid(made), "generation": str(facts.dig(made, "metadata", "generation"))}
+
+
+def _check_ours(found: Json, command: EnsureWorkload) -> None:
+    name = f"Deployment {command.workload.namespace}/{command.workload.name}"
+    if not facts.is_owned_by(found, command.gateway_uid):
+        raise ImpossibleError(f"{name} exists and is not owned by {names.KIND} {command.gateway}")
+    if facts.is_being_deleted(found):
+        raise ImpossibleError(f"{name} is being deleted")
+
+
+async def remove_workload(api: Api, command: RemoveWorkload) -> Detail:
+    """Delete the Deployment if it is ours. The garbage collector deletes its pods after it."""
+    path = paths.deployment(command.namespace, command.name)
+    found = await api.get(path)
+    if found is None:
+        return {"skipped": "it is gone"}
+    if not facts.is_owned_by(found, command.gateway_uid):
+        return {"skipped": f"it is not owned by {names.KIND} {command.gateway}"}
+    if not facts.is_being_deleted(found):
+        await _delete_if_there(api, path, facts.uid(found))
+    return {"uid": facts.uid(found)}
+
+
+async def _delete_if_there(api: Api, path: str, uid: str) -> None:
+    try:
+        await api.delete(path, uid)
+    except RefusedError as error:
+        if error.refusal.code != HTTPStatus.NOT_FOUND:
+            raise
+
+
+async def ensure_finalizer(api: Api, command: EnsureFinalizer) -> Detail:
+    """Kubernetes lets nobody add a finalizer to what is being deleted."""
+
+    def edit(found: Json) -> Json:
+        return patches.finalizers_patch(found, command.present)
+
+    return await _edit(api, command, paths.gateway(command.gateway), edit, unless_deleted=command.present)
+
+
+async def ensure_status(api: Api, command: EnsureStatus) -> Detail:
+    status = msgspec.json.decode(encode(command.status))
+
+    def edit(found: Json) -> Json:
+        return patches.status_patch(found, status)
+
+    return await _edit(api, command, paths.gateway_status(command.gateway), edit)
+
+
+async def _edit(
+    api: Api,
+    command: EnsureFinalizer | EnsureStatus,
+    target: str,
+    edit: Callable[[Json], Json],
+    *,
+    unless_deleted: bool = False,
+) -> Detail:
+    """Send to `target` what `edit` makes of the gateway; a change by somebody else in between starts it over."""
+    for attempt in range(1, _EDITS_MAX + 1):
+        found = await api.get(paths.gateway(command.gateway))
+        if found is None or facts.uid(found) != command.gateway_uid:
+            return {"skipped": "the gateway is gone"}
+        if unless_deleted and facts.is_being_deleted(found):
+            return {"skipped": "the gateway is being deleted"}
+        patch = edit(found)
+        if not patch:
+            return {}
+        try:
+            await api.patch(target, patches.unless_changed(found, patch))
+        except RefusedError as error:
+            if error.refusal.code == HTTPStatus.NOT_FOUND:
+                return {"skipped": "the gateway is gone"}
+            if error.refusal.code != HTTPStatus.CONFLICT or attempt == _EDITS_MAX:
+                raise
+        else:
+            return {}
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def record_event(api: Api, command_id: str, command: RecordKubeEvent) -> Detail:
+    """An Event that is there already was recorded by an earlier delivery of the same command."""
+    body = patches.event(command_id, command)
+    try:
+        await api.create(paths.events(body["metadata"]["namespace"]), body)
+    except RefusedError as error:
+        if error.refusal.code != HTTPStatus.CONFLICT:
+            raise
+    return {}

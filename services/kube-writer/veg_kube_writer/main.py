@@ -1,0 +1,53 @@
+"""The service: one consumer of the commands, one connection to the API server."""
+
+import asyncio
+from typing import Final
+
+from nats.aio.client import Client
+
+from veg_contracts import subjects
+from veg_kube_writer.api import Api, RefusedError, UnreachableError
+from veg_kube_writer.writer import Writer
+from veg_runtime import bus, kube, service
+from veg_runtime.service import Health
+from veg_runtime.settings import Settings
+
+ROLE: Final = "kube-writer"
+_LOOK_S: Final = 2.0
+
+
+async def work(settings: Settings, health: Health, stop: asyncio.Event) -> None:
+    """Carry out commands until cancelled."""
+    async with kube.connected() as connection:
+        api = Api(connection)
+        client = await bus.connect(settings, ROLE)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_watch_health(api, client, health, stop), name="health")
+                tasks.create_task(_consume(api, client, stop), name="commands")
+        finally:
+            await client.close()
+
+
+async def _consume(api: Api, client: Client, stop: asyncio.Event) -> None:
+    js = bus.jetstream(client)
+    # One in flight: a status must not overtake an older one, nor the finalizer what it protects.
+    subscription = await bus.pull_subscription(
+        js, subjects.COMMAND_STREAM, subjects.KUBE_COMMANDS, subjects.KUBE_WRITER_CONSUMER, in_flight_max=1
+    )
+    await bus.consume(subscription, Writer(api, js).handle, stop)
+
+
+async def _watch_health(api: Api, client: Client, health: Health, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await api.ping()
+        except (RefusedError, UnreachableError) as error:
+            health.set(False, f"API server: {error}")
+        else:
+            health.set(client.is_connected, "ready" if client.is_connected else "bus lost")
+        await asyncio.sleep(_LOOK_S)
+
+
+def main() -> None:
+    service.run(ROLE, Settings, work)
