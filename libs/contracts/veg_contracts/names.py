@@ -34,7 +34,8 @@ PRIORITY_DROP: Final = 29090
 PRIORITY_CLUSTER: Final = 29100
 PRIORITY_LOCAL: Final = 29150
 
-OVSDB_LOCK: Final = "vpc-egress-gateway"
+# Not spelled like the key below: the name of an OVSDB lock is an <id> (RFC 7047, 3.1), which has no hyphens.
+OVSDB_LOCK: Final = "vpc_egress_gateway"
 OWNER_KEY: Final = "vpc-egress-gateway"
 _VENDOR: Final = "kube-ovn"
 
