@@ -1,0 +1,164 @@
+"""A cluster with our CRD and RBAC as they are shipped, a bus, and the kube-writer between them as a real process."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from functional import control_plane
+from functional.control_plane import ControlPlane, RefusedError
+from functional.kube_writer.orders import Orders
+from functional.servers import REPOSITORY, Nats, Process, free_port, wait_for
+
+_KUBECTL = Path(os.environ.get("VEG_CACHE") or "/var/cache/vpc-egress-gateway") / "tools" / "usr" / "bin" / "kubectl"
+_SHIPPED = (REPOSITORY / "crds", REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac.yaml")
+
+Json = dict[str, Any]
+
+EXAMPLE: Json = {
+    "vpc": "ovn-cluster",
+    "replicas": 1,
+    "externalSubnet": "macvlan1",
+    "policies": [{"snat": True, "subnets": ["ovn-default"]}],
+}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The API server, and kubectl for it."""
+
+    plane: ControlPlane
+
+    def kubectl(self, *words: str, user: str = "admin", stdin: str = "") -> str:
+        """What it prints. Fails the test when kubectl fails."""
+        done = self.try_kubectl(*words, user=user, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def try_kubectl(self, *words: str, user: str = "admin", stdin: str = "") -> subprocess.CompletedProcess[str]:
+        argv = [str(_KUBECTL), f"--kubeconfig={self.plane.kubeconfig(user)}", *words]
+        return subprocess.run(argv, check=False, capture_output=True, text=True, input=stdin, timeout=30)
+
+
+@dataclass(frozen=True)
+class Space:
+    """A Kubernetes namespace of one test, and the gateways and Deployments in it."""
+
+    cluster: Cluster
+    name: str
+
+    @property
+    def gateways(self) -> str:
+        return f"/apis/kubeovn.io/v1/namespaces/{self.name}/vpc-egress-gateways"
+
+    @property
+    def deployments(self) -> str:
+        return f"/apis/apps/v1/namespaces/{self.name}/deployments"
+
+    def create_gateway(self, name: str = "gateway1", **spec: Any) -> str:
+        """Its uid. Raises RefusedError."""
+        body = {
+            "apiVersion": "kubeovn.io/v1",
+            "kind": "VpcEgressGateway",
+            "metadata": {"name": name},
+            "spec": {key: value for key, value in (EXAMPLE | spec).items() if value is not None},
+        }
+        return str(self.cluster.plane.create(self.gateways, body)["metadata"]["uid"])
+
+    def gateway(self, name: str = "gateway1") -> Json:
+        return self.cluster.plane.request("GET", f"{self.gateways}/{name}")
+
+    def deployment(self, name: str = "gateway1") -> Json | None:
+        return self._get(f"{self.deployments}/{name}")
+
+    def events(self) -> list[Json]:
+        found: list[Json] = self.cluster.plane.request("GET", f"/api/v1/namespaces/{self.name}/events")["items"]
+        return found
+
+    def _get(self, path: str) -> Json | None:
+        try:
+            return self.cluster.plane.request("GET", path)
+        except RefusedError as error:
+            if error.code == 404:
+                return None
+            raise
+
+
+class Writer:
+    """The service as a process of its own."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self._health = f"127.0.0.1:{free_port()}"
+        environment = os.environ | environment | {"VEG_HEALTH_ADDRESS": self._health}
+        self._log = log
+        self._process = Process([sys.executable, "-m", "veg_kube_writer"], log, environment)
+
+    def start(self) -> None:
+        self._process.start()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def terminate(self) -> int:
+        return self._process.stop()
+
+    def wait_until(self, ready: bool) -> str:
+        """Wait for that state of readiness; what it says then."""
+        wait_for(f"readiness of the writer to be {ready}", lambda: self._readiness()[0] is ready)
+        return self._readiness()[1]
+
+    def said(self) -> list[Json]:
+        """The lines of its log."""
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    def _readiness(self) -> tuple[bool | None, str]:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"http://{self._health}/readyz", timeout=2) as response:
+                return True, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return False, error.read().decode()
+        except OSError as error:
+            return None, repr(error)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The API server, with what we ship applied as the README says."""
+    with control_plane.running(tmp_path_factory.mktemp("kube-writer-control-plane")) as plane:
+        made = Cluster(plane)
+        made.kubectl("apply", "--validate=false", *(f"--filename={path}" for path in _SHIPPED))
+        made.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
+        wait_for("the API server to serve the kind", lambda: made.try_kubectl("get", "veg").returncode == 0)
+        yield made
+
+
+@pytest.fixture
+def space(cluster: Cluster) -> Space:
+    name = f"test-{secrets.token_hex(4)}"
+    cluster.plane.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    return Space(cluster, name)
+
+
+@pytest.fixture
+def orders(nats_server: Nats) -> Orders:
+    made = Orders(nats_server)
+    made.create_streams()
+    return made
+
+
+@pytest.fixture
+def writer(cluster: Cluster, orders: Orders, tmp_path: Path) -> Iterator[Writer]:
+    kubeconfig = {"KUBECONFIG": str(cluster.plane.kubeconfig("kube-writer"))}
+    made = Writer(orders.server.environment("kube-writer") | kubeconfig, tmp_path / "kube-writer.log")
+    made.start()
+    yield made
+    made.kill()
