@@ -34,9 +34,9 @@ def read_page(kind: Kind, body: bytes) -> Page:
     return Page(text(metadata.get("resourceVersion")), items(answer.get("items")), text(metadata.get("continue")))
 
 
-async def pages(api: Api, kind: Kind) -> AsyncIterator[Page]:
+async def pages(api: Api, kind: Kind, objects_max: int = PAGE_OBJECTS_MAX) -> AsyncIterator[Page]:
     """At least one page. Raises ApiError or NotFoundError, between pages too: then the list is void."""
-    query = {"limit": str(PAGE_OBJECTS_MAX)}
+    query = {"limit": str(objects_max)}
     if kind.label_selector:
         query["labelSelector"] = kind.label_selector
     while True:

@@ -1,0 +1,132 @@
+"""A cluster, a bus and the watcher between them, all as real processes."""
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from functional import control_plane
+from functional.control_plane import ControlPlane
+from functional.servers import Nats, Process, free_port, wait_for
+from functional.watcher.bus import Bus
+
+from veg_watcher.kinds import KINDS, Kind
+
+_NAMESPACED = {"VpcEgressGateway", "NetworkAttachmentDefinition"}
+BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+def crd(kind: Kind) -> dict[str, Any]:
+    """A CustomResourceDefinition that takes any object, so that malformed ones get as far as the watcher."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    served = {"name": kind.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{kind.plural}.{kind.group}"},
+        "spec": {
+            "group": kind.group,
+            "scope": "Namespaced" if kind.name in _NAMESPACED else "Cluster",
+            "names": {"kind": kind.name, "plural": kind.plural, "singular": kind.name.lower()},
+            "versions": [served],
+        },
+    }
+
+
+def _grants() -> list[dict[str, Any]]:
+    """What the watcher needs: to list and watch its kinds, and nothing else."""
+    group = "rbac.authorization.k8s.io"
+    rules = [{"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list", "watch"]} for kind in KINDS]
+    subject = {"apiGroup": group, "kind": "User", "name": "watcher"}
+    metadata = {"name": "veg-watcher"}
+    return [
+        {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": metadata, "rules": rules},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "veg-watcher"},
+            "subjects": [subject],
+        },
+    ]
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """An API server with all kinds but one optional, which a test installs later."""
+    with control_plane.running(tmp_path_factory.mktemp("control-plane")) as plane:
+        for kind in KINDS:
+            if kind.group not in ("", "apps") and kind.name != "NetworkAttachmentDefinition":
+                plane.install(crd(kind))
+        role, binding = _grants()
+        plane.create("/apis/rbac.authorization.k8s.io/v1/clusterroles", role)
+        plane.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding)
+        yield plane
+
+
+@pytest.fixture
+def bus(nats_server: Nats) -> Bus:
+    made = Bus(nats_server)
+    made.create_stream()
+    return made
+
+
+class Watcher:
+    """The service as a process of its own."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self._health = f"127.0.0.1:{free_port()}"
+        environment = os.environ | environment | {"VEG_HEALTH_ADDRESS": self._health}
+        self._log = log
+        self._process = Process([sys.executable, "-m", "veg_watcher"], log, environment)
+
+    def start(self) -> None:
+        self._process.start()
+        wait_for("the watcher to be ready", lambda: self.readiness()[0])
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def terminate(self) -> int:
+        return self._process.stop()
+
+    def readiness(self) -> tuple[bool, str]:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"http://{self._health}/readyz", timeout=2) as response:
+                return True, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return False, error.read().decode()
+        except OSError as error:
+            return False, repr(error)
+
+    def said(self) -> list[dict[str, Any]]:
+        """The lines of its log."""
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+
+@pytest.fixture
+def make_watcher(cluster: ControlPlane, bus: Bus, tmp_path: Path) -> Iterator[Callable[..., Watcher]]:
+    """A function that makes one more watcher, with settings as keywords; none is left running."""
+    made: list[Watcher] = []
+
+    def make(**settings: str) -> Watcher:
+        own = {f"VEG_{name.upper()}": value for name, value in settings.items()}
+        kubeconfig = {"KUBECONFIG": str(cluster.kubeconfig("watcher"))}
+        log = tmp_path / f"watcher-{len(made)}.log"
+        made.append(Watcher(bus.server.environment("watcher") | kubeconfig | own, log))
+        return made[-1]
+
+    yield make
+    for watcher in made:
+        watcher.kill()
+
+
+@pytest.fixture
+def watcher(make_watcher: Callable[..., Watcher]) -> Watcher:
+    return make_watcher()
