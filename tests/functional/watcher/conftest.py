@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from functional import control_plane
 from functional.control_plane import ControlPlane
-from functional.servers import Nats, Process, free_port, wait_for
+from functional.servers import REPOSITORY, Nats, Process, free_port, wait_for
 from functional.watcher.bus import Bus
 
 from veg_watcher.kinds import KINDS, Kind
 
+RIGHTS = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac.yaml"
 _NAMESPACED = {"VpcEgressGateway", "NetworkAttachmentDefinition"}
 BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -38,22 +40,12 @@ def crd(kind: Kind) -> dict[str, Any]:
     }
 
 
-def _grants() -> list[dict[str, Any]]:
-    """What the watcher needs: to list and watch its kinds, and nothing else."""
-    group = "rbac.authorization.k8s.io"
-    rules = [{"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list", "watch"]} for kind in KINDS]
-    subject = {"apiGroup": group, "kind": "User", "name": "watcher"}
-    metadata = {"name": "veg-watcher"}
-    return [
-        {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": metadata, "rules": rules},
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": metadata,
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "veg-watcher"},
-            "subjects": [subject],
-        },
-    ]
+def grant(plane: ControlPlane) -> None:
+    """Give the watcher the rights that we ship for it, and no others."""
+    plurals = {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"}
+    for document in yaml.safe_load_all(RIGHTS.read_text()):
+        if document["metadata"]["name"] == "veg-watcher" and document["kind"] in plurals:
+            plane.create(f"/apis/rbac.authorization.k8s.io/v1/{plurals[document['kind']]}", document)
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +55,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         for kind in KINDS:
             if kind.group not in ("", "apps") and kind.name != "NetworkAttachmentDefinition":
                 plane.install(crd(kind))
-        role, binding = _grants()
-        plane.create("/apis/rbac.authorization.k8s.io/v1/clusterroles", role)
-        plane.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding)
+        grant(plane)
         yield plane
 
 
