@@ -11,6 +11,7 @@ from typing import Final
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
+from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
 from veg_contracts import subjects
@@ -20,6 +21,7 @@ from veg_runtime import bus, logs
 
 ROLE: Final = "gw-agent"
 _LOOK_S: Final = 5.0
+_WAKE_S: Final = 0.5
 _LOST: Final = (nats.errors.Error, nats.js.errors.Error, OSError, asyncio.TimeoutError)
 
 log = logs.get("bus")
@@ -49,14 +51,20 @@ async def _watch(client: Client, gateway: str, agent: Agent) -> None:
     changes = await client.subscribe(subject)
     while not client.is_closed:
         await _look(js, subject, agent)
-        try:
-            async with asyncio.timeout(_LOOK_S):
-                while True:
-                    message = await changes.next_msg(timeout=_LOOK_S)
-                    agent.offer(bus.headers_of(message), message.data)
-        except _LOST:
-            continue  # nothing came, or the bus is away, which `bus.connect` logs: look again
+        await _listen(client, changes, agent)
     raise _ClosedError
+
+
+async def _listen(client: Client, changes: Subscription, agent: Agent) -> None:
+    """Offer what comes, until it is time for another look: at once when the bus was away, as changes may be lost."""
+    clock = asyncio.get_running_loop().time
+    end, reconnects = clock() + _LOOK_S, client.stats["reconnects"]
+    while clock() < end and client.stats["reconnects"] == reconnects and not client.is_closed:
+        try:
+            message = await changes.next_msg(timeout=_WAKE_S)
+        except _LOST:
+            continue  # nothing came, or the bus is away, which `bus.connect` logs
+        agent.offer(bus.headers_of(message), message.data)
 
 
 async def _look(js: JetStreamContext, subject: str, agent: Agent) -> None:

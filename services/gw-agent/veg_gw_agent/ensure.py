@@ -63,11 +63,13 @@ def ensure(config: PodConfig) -> tuple[str, ...]:
     for family in config.families:
         with done.step():
             _check_forwarding(family)
+        with done.step():
+            done.changes += _ensure_tracking(family)  # before NAT, and whether or not there is any
+    with done.step():
+        _ensure_routes(config, done)
     for family in _families(config):
         with done.step():
             done.changes += _ensure_nat(config, family)
-    with done.step():
-        _ensure_routes(config, done)
     if done.problems:
         raise EnsureError("; ".join(done.problems))
     return tuple(done.changes)
@@ -89,14 +91,22 @@ def _check_forwarding(family: str) -> None:
         raise KernelError(f"sysctl {key}: is {found or 'missing'}, must be 1 (`gw-agent init` sets it)")
 
 
+def _ensure_tracking(family: str) -> tuple[str, ...]:
+    text = nat.tracking_input(netfilter.saved(family, nat.TRACKING_TABLE))
+    if not text:
+        return ()
+    netfilter.restore(family, text)
+    return (f"connection tracking of IPv{family} stays on",)
+
+
 def _ensure_nat(config: PodConfig, family: str) -> tuple[str, ...]:
     want = nat.wanted(config, family)
-    have = nat.found(netfilter.saved(family), family)
+    have = nat.found(netfilter.saved(family, "nat"), family)
     text = nat.restore_input(want, have)
     if not text:
         return ()
     netfilter.restore(family, text)
-    after = nat.found(netfilter.saved(family), family)
+    after = nat.found(netfilter.saved(family, "nat"), family)
     if after != want:  # somebody else writes too: say so, the next pass tries again
         raise KernelError(f"NAT rules of IPv{family}: are {', '.join(after) or 'none'} after the change, not as wanted")
     return nat.changes(want, have)

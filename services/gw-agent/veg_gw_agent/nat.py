@@ -10,6 +10,12 @@ from veg_contracts.intent import PodConfig, Source
 # A rule of exactly this shape is ours; every other rule belongs to somebody else and is never touched.
 # iptables leaves `-s` out for a source of prefix length 0.
 _RULE: Final = re.compile(r"-A POSTROUTING(?: -s (?P<source>\S+))? -j MASQUERADE --random-fully")
+# The kernel tracks connections in a namespace only while a rule there needs it. With the last NAT rule gone, even for a
+# moment, it would forget them all: open connections would be reset, and later be taken for new ones and given another
+# address. This rule, without a target, needs tracking for as long as the pod lives and does nothing else. It is in
+# another table, so that the nat table shows what the user's document shows.
+TRACKING_TABLE: Final = "mangle"
+_TRACKING_RULE: Final = "-A FORWARD -m conntrack --ctstate INVALID"
 _ANY: Final = {"4": "0.0.0.0/0", "6": "::/0"}
 
 
@@ -42,7 +48,8 @@ def restore_input(want: tuple[str, ...], have: tuple[str, ...]) -> str:
     The rules at the head that are right stay, with their counters. All others are appended first, then the old ones
     are deleted: by content, never by number, so that somebody who edits the table at the same time can at most make
     the transaction fail. A deletion by content takes the first match, which is why a rule that occurs again further
-    on is not kept. Connections do not notice: NAT rules are asked for the first packet of a connection only.
+    on is not kept. Connections do not notice: NAT rules are asked for the first packet of a connection only, and
+    `tracking_input` sees to it that the kernel remembers the answer.
     """
     if want == have:
         return ""
@@ -50,6 +57,13 @@ def restore_input(want: tuple[str, ...], have: tuple[str, ...]) -> str:
     lines = [f"-A {_specification(cidr)}" for cidr in want[keep:]]
     lines += [f"-D {_specification(cidr)}" for cidr in have[keep:]]
     return "\n".join(["*nat", *lines, "COMMIT", ""])
+
+
+def tracking_input(saved: str) -> str:
+    """The input of `iptables-restore --noflush` that adds the rule that keeps tracking on; empty when it is there."""
+    if any(line.strip() == _TRACKING_RULE for line in saved.splitlines()):
+        return ""
+    return f"*{TRACKING_TABLE}\n{_TRACKING_RULE}\nCOMMIT\n"
 
 
 def changes(want: tuple[str, ...], have: tuple[str, ...]) -> tuple[str, ...]:

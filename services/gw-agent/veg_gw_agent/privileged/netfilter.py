@@ -1,4 +1,4 @@
-"""The nat table, by the iptables tools: `iptables -t nat -S` in the pod shows what the user's document shows."""
+"""Netfilter rules, by the iptables tools: `iptables -t nat -S` in the pod shows what the user's document shows."""
 
 import os
 import shutil
@@ -13,13 +13,13 @@ _TIMEOUT_S: Final = 20
 _LOCK_WAIT_S: Final = 5  # iptables-legacy takes a lock; the nft variant accepts the option and needs none
 
 
-def saved(family: str) -> str:
-    """The nat table as `iptables-save` writes it.
+def saved(family: str, table: str) -> str:
+    """A table as `iptables-save` writes it.
 
     Raises:
         KernelError: the tool is missing or failed.
     """
-    return _run(f"{_PREFIXES[family]}-save", ["-t", "nat"], "")
+    return _run(f"{_PREFIXES[family]}-save", ["-t", table], "")
 
 
 def restore(family: str, text: str) -> None:

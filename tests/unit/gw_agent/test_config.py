@@ -1,0 +1,52 @@
+import json
+from typing import Any
+
+import pytest
+
+from veg_gw_agent import config as configs
+
+GOOD: dict[str, Any] = {
+    "gateway": "default/gateway1",
+    "gateway_uid": "u1",
+    "generation": 3,
+    "families": ["4", "6"],
+    "sources": [{"cidr": "10.16.0.0/16", "snat": True}, {"cidr": "fd00:10:16::/112", "snat": False}],
+    "routes": [{"destination": "10.17.0.0/16", "gateway": "10.16.0.1", "interface": "eth0"}],
+}
+ROUTE = GOOD["routes"][0]
+
+
+def test_a_good_one_is_read() -> None:
+    assert configs.read(json.dumps(GOOD).encode()).generation == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"generation": 0}, "generation: 0, must be at least 1"),
+        ({"generation": "x"}, "$.generation"),
+        ({"families": ["5"]}, "families[0]: '5', must be one of 4, 6"),
+        ({"sources": [{"cidr": "10.16.0.0/16"}]}, "$.sources[0]"),
+        (
+            {"sources": [{"cidr": "10.16.0.5/16", "snat": True}]},
+            "sources[0].cidr: '10.16.0.5/16' is not in its canonical",
+        ),
+        ({"sources": [{"cidr": "10.16.0.0/16\n-F", "snat": True}]}, "sources[0].cidr: '10.16.0.0/16\\n-F' is no CIDR"),
+        ({"lingering": [{"cidr": "", "snat": True}]}, "lingering[0].cidr: '' is no CIDR"),
+        ({"routes": [ROUTE | {"gateway": "nowhere"}]}, "routes[0].gateway: 'nowhere' is no address"),
+        ({"routes": [ROUTE | {"gateway": "10.0.0.0/8"}]}, "routes[0].gateway: '10.0.0.0/8' is no address"),
+        ({"routes": [ROUTE | {"gateway": "fd00::1"}]}, "routes[0].gateway: 'fd00::1' is not of the family"),
+        ({"routes": [ROUTE | {"interface": ""}]}, "routes[0].interface: is empty"),
+        ({"routes": [ROUTE, ROUTE]}, "routes[1].destination: '10.17.0.0/16' is there twice"),
+    ],
+)
+def test_a_malformed_one_names_the_field(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(configs.MalformedConfigError) as caught:
+        configs.read(json.dumps(GOOD | change).encode())
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [b"", b"garbage", b"\xff\xfe", b"[]", b"[" * 100_000])
+def test_garbage_is_malformed(body: bytes) -> None:
+    with pytest.raises(configs.MalformedConfigError):
+        configs.read(body)
