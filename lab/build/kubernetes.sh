@@ -35,6 +35,11 @@ cp -L /usr/share/gocode/src/github.com/modern-go/reflect2/*.go "$reflect2/"
 find "$reflect2" -name '*_test.go' -delete
 touch "$reflect2/relect2_amd64.s" "$reflect2/reflect2_amd64.s"
 
+# Its check of types takes the zero value of a type for null. Go < 1.18 never saw them as equal, Go 1.19 does for "".
+validate=$tree/vendor/github.com/go-openapi/validate/type.go
+sed -i 's/data == nil || reflect.DeepEqual(reflect.Zero(reflect.TypeOf(data)), reflect.ValueOf(data))/data == nil/' "$validate"
+grep -q 'if data == nil {' "$validate" || { echo "kubernetes: $validate is not as expected" >&2; exit 1; }
+
 step "compiling ${binaries[*]} (5 to 6 min on two cores)"
 export GOPATH=$work/go GO111MODULE=off GOCACHE=$work/gocache PATH=/usr/lib/go-1.19/bin:$PATH
 export KUBE_GIT_VERSION=v1.20.2 KUBE_GIT_TREE_STATE=clean KUBE_GIT_COMMIT=debian KUBE_BUILD_PLATFORMS=

@@ -13,6 +13,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
 # A dot separates the parts of a namespace's name, so no lab's name begins another one's namespaces.
 NAME = re.compile(r"[a-z][a-z0-9-]{0,9}")
+# The version, and how often lab/build/kubernetes.sh has changed what it makes of it.
+_KUBERNETES = "kubernetes-1.20.2-2"
 MANAGEMENT_ADDRESS = "10.250.0.1"
 
 
@@ -36,7 +38,7 @@ class Lab:
         The usual `$KUBEBUILDER_ASSETS` has no controller manager and no scheduler, and is then not used.
         """
         given = (Path(os.environ[name]) for name in ("KUBE_ASSETS", "KUBEBUILDER_ASSETS") if os.environ.get(name))
-        return next(filter(is_control_plane, given), self.cache / "kubernetes")
+        return next(filter(is_control_plane, given), self.cache / _KUBERNETES)
 
     @property
     def tools(self) -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.lab import Lab, eventually, example, gateway_manifest
+from support.traffic import ping_summary
 
 SERVER = "172.17.0.1"
 CLIENTS = 64
@@ -69,7 +70,7 @@ def test_the_workload_is_found_by_the_documents_label(lab: Lab) -> None:
 def test_describe_explains(lab: Lab) -> None:
     text = lab.kubectl("describe", "veg", "gateway1")
     assert re.search(r"Type:\s+Ready", text)
-    assert re.search(r"Normal\s+ReconcileSuccess\s.*VpcEgressGateway default/gateway1 is ready", text)
+    assert re.search(r"Normal\s+ReconcileSuccess\s.*1 pods serve", text)
     assert re.search(r"Normal\s+Processing\s.*waits for", text)
 
 
@@ -155,13 +156,6 @@ def test_a_capture_shows_the_documents_four_lines(lab: Lab, client: str) -> None
         ("net1", "In", SERVER, external, "reply"),
         ("eth0", "Out", SERVER, source, "reply"),
     ]
-
-
-def ping_summary(text: str) -> tuple[int, int]:
-    """Packets sent and received."""
-    match = re.search(r"(\d+) packets transmitted, (\d+) received", text)
-    assert match is not None, text
-    return int(match[1]), int(match[2])
 
 
 def test_scaling_to_two_loses_no_ping(lab: Lab, client: str) -> None:

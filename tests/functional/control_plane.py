@@ -15,8 +15,10 @@ from typing import Any
 
 from functional.servers import Process, free_port
 
+from veg_lab.paths import Lab
+
 _CACHE = Path(os.environ.get("VEG_CACHE") or "/var/cache/vpc-egress-gateway")
-_KUBERNETES = os.environ.get("KUBE_ASSETS") or os.environ.get("KUBEBUILDER_ASSETS") or _CACHE / "kubernetes"
+_KUBERNETES = Lab("functional", _CACHE).kubernetes
 # User -> its group. Whoever is not an admin may do what the test grants it.
 USERS = {"admin": "system:masters", "watcher": "veg-test", "kube-writer": "veg-test"}
 _READY_WITHIN_S = 60.0

@@ -335,7 +335,7 @@ def make_config(
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     for path in (tmp_path, *tmp_path.parents[:2]):  # pytest's own are private, the agent is another user
-        path.chmod(0o755)
+        path.chmod(path.stat().st_mode | 0o055)  # adds only: with --basetemp a parent may be /tmp itself
     return tmp_path
 
 

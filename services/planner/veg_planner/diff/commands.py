@@ -99,14 +99,13 @@ def _kube_event(last: Intent | None, new: Intent) -> RecordKubeEvent | None:
     before, after = _condition(last.status if last is not None else None), _condition(new.status)
     if after is None or (before is not None and _said(before) == _said(after)):
         return None
-    serving = len(new.status.internal_ips) if new.status is not None else 0
     return RecordKubeEvent(
         gateway=new.gateway,
         gateway_uid=new.gateway_uid,
         generation=new.generation,
         type="Warning" if after.reason == "ReconcileRefused" else "Normal",
         reason=after.reason,
-        message=after.message or f"VpcEgressGateway {new.gateway} is ready: {serving} pods serve",
+        message=after.message,
         at=after.last_update_time,
     )
 

@@ -20,7 +20,7 @@ def status(
     conditions = (
         _validated(gateway, steps),
         *_acted_on(gateway, steps),
-        _ready(gateway, blocking),
+        _ready(gateway, blocking, len(serving)),
     )
     return GatewayStatus(
         replicas=replicas,
@@ -43,7 +43,7 @@ def _validated(gateway: EgressGateway, steps: tuple[Step, ...]) -> Condition:
     errors = [step.text for step in steps if step.state == "refused" and step.topic in _INVALID_TOPICS]
     if errors:
         return _condition(gateway, "Validated", "False", "InvalidSpec", errors)
-    return _condition(gateway, "Validated", "True", "Valid", [])
+    return _condition(gateway, "Validated", "True", "Valid", ["the spec is valid"])
 
 
 def _acted_on(gateway: EgressGateway, steps: tuple[Step, ...]) -> tuple[Condition, ...]:
@@ -52,11 +52,11 @@ def _acted_on(gateway: EgressGateway, steps: tuple[Step, ...]) -> tuple[Conditio
     return (_condition(gateway, "ActedOn", "False", "NotYetActedOn", texts),) if texts else ()
 
 
-def _ready(gateway: EgressGateway, blocking: list[Step]) -> Condition:
+def _ready(gateway: EgressGateway, blocking: list[Step], serving: int) -> Condition:
     if gateway.deleting:
         return _condition(gateway, "Ready", "False", "Deleting", [step.text for step in blocking])
     if not blocking:
-        return _condition(gateway, "Ready", "True", "ReconcileSuccess", [])
+        return _condition(gateway, "Ready", "True", "ReconcileSuccess", [f"{serving} pods serve"])
     refused = any(step.state == "refused" for step in blocking)
     reason = "ReconcileRefused" if refused else "Processing"
     return _condition(gateway, "Ready", "False", reason, [step.text for step in blocking])
