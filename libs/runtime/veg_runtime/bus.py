@@ -90,18 +90,25 @@ async def publish_raw(js: JetStreamContext, subject: str, body: bytes, headers: 
 
 
 async def pull_subscription(
-    js: JetStreamContext, stream: str, subject: str, durable: str, *, in_flight_max: int
+    js: JetStreamContext,
+    stream: str,
+    subject: str,
+    durable: str,
+    *,
+    in_flight_max: int,
+    ack_wait_s: float = _ACK_WAIT_S,
 ) -> JetStreamContext.PullSubscription:
     """A durable pull consumer; waits until the stream exists.
 
     `in_flight_max` of 1 keeps the order even across redeliveries: a message that was not acknowledged comes again
-    before the next one does.
+    before the next one does. After a kill of the reader or of the bus that takes `ack_wait_s`; a reader that takes
+    longer than that over a message gets it once more.
     """
     config = nats.js.api.ConsumerConfig(
         durable_name=durable,
         filter_subject=subject,
         ack_policy=nats.js.api.AckPolicy.EXPLICIT,
-        ack_wait=_ACK_WAIT_S,
+        ack_wait=ack_wait_s,
         max_ack_pending=in_flight_max,
     )
     while True:
