@@ -84,7 +84,7 @@ def _diff_table(table: Table[Any], owner: _Owner, values: Iterable[Any], found: 
     spare = {row.uuid: row for row in sorted(found, key=lambda row: row.uuid)}
     for value in values:
         columns = table.to_columns(owner.gateway, value)
-        row = _best(table, owner.router, value, spare.values())
+        row = _best(table, owner.router, columns, spare.values())
         if row is None:
             operations.append(Insert(table, owner.router, columns))
             continue
@@ -97,14 +97,13 @@ def _diff_table(table: Table[Any], owner: _Owner, values: Iterable[Any], found: 
     return operations
 
 
-def _best(table: Table[Any], router: str, value: Any, rows: Iterable[FoundRow]) -> FoundRow | None:
-    """The row to keep for a value. Of several copies one that is right already, so that the least is written."""
+def _best(table: Table[Any], router: str, columns: Columns, rows: Iterable[FoundRow]) -> FoundRow | None:
+    """The row to keep for what is wanted. Of several copies one that is right already, so that the least is written."""
+    identity = table.identity(table.from_columns(columns))
     copies = [
-        row
-        for row in rows
-        if router in row.routers and table.identity(table.from_columns(row.columns)) == table.identity(value)
+        row for row in rows if router in row.routers and table.identity(table.from_columns(row.columns)) == identity
     ]
-    return min(copies, key=lambda row: table.canonical(table.from_columns(row.columns)) != value, default=None)
+    return min(copies, key=lambda row: bool(_changed(columns, row)), default=None)
 
 
 def _changed(columns: Columns, row: FoundRow) -> Columns:

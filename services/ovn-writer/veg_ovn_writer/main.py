@@ -16,6 +16,8 @@ from veg_runtime.settings import Settings
 
 ROLE = "ovn-writer"
 _HEALTH_INTERVAL_S = 0.5
+# All gateways wait behind a command whose writer was killed. One that is handed out twice does no harm.
+_ACK_WAIT_S = 5.0
 
 
 class OvnWriterSettings(Settings, frozen=True, kw_only=True):
@@ -43,7 +45,7 @@ async def work(settings: OvnWriterSettings, health: Health, _: asyncio.Event) ->
             tasks.create_task(RowWatch(nb, ledger, handler.turn, publish).run(), name="rows")
             tasks.create_task(confirm(nb, pending, publish), name="confirm")
             subscription = await bus.pull_subscription(
-                js, COMMAND_STREAM, OVN_COMMANDS, OVN_WRITER_CONSUMER, in_flight_max=1
+                js, COMMAND_STREAM, OVN_COMMANDS, OVN_WRITER_CONSUMER, in_flight_max=1, ack_wait_s=_ACK_WAIT_S
             )
             while True:
                 # Only the holder of the lock asks for commands. A request made before it was lost may still bring one,
