@@ -1,7 +1,8 @@
-"""One batch: new events into the log, deciding on them, and what that led to, in one transaction.
+"""One batch: new events, and everything that deciding on them led to, in one transaction.
 
 - The world in memory is exactly what the database holds: a transaction that fails after the world changed throws the
   world away, and the next batch loads it again.
+- Deciding happens outside of any transaction: however long it takes, it holds no lock.
 - Events are decided on in the order of their positions, each once.
 - An event that cannot be decided on (a bug) or whose consequences the database refuses is logged as undecided, so
   that it blocks no other one, and a replay leaves it out as well.
@@ -90,20 +91,34 @@ class Decider:
 
     def _process(self, envelopes: Sequence[Envelope], rejections: Sequence[Rejection]) -> Result:
         world, self._world = self.world(), None  # until the commit there is no world that can be trusted
+        records = self._prepare(envelopes)
+        decisions = [_decide(world, record) for record in records]
         with unit_of_work(self._engine) as connection:
             lease.lock(connection, self._lease)
             if rejections:
                 rejected.record(connection, rejections)
-            fresh = _fresh(connection, envelopes)
-            decisions = [_decide(world, record) for record in _append(connection, fresh)]
-            effects.save(connection, decisions)
+            if records:
+                log.append(connection, records)
+                effects.save(connection, decisions)
             position = log.head(connection)
             lease.extend(connection, self._lease)
             connection.commit()
         self._world = world
-        return Result(
-            position=position, appended=len(fresh), commands=sum(len(decision.commands) for decision in decisions)
-        )
+        commands = sum(len(decision.commands) for decision in decisions)
+        return Result(position=position, appended=len(records), commands=commands)
+
+    def _prepare(self, envelopes: Sequence[Envelope]) -> list[Record]:
+        """What is new, with its positions. They still hold when it is appended, or the lease is lost by then."""
+        if not envelopes:
+            return []
+        with unit_of_work(self._engine) as connection:
+            lease.lock(connection, self._lease)
+            fresh = _fresh(connection, envelopes)
+            try:
+                return log.records_to_be(connection, fresh) if fresh else []
+            except MalformedMessageError as error:
+                ids = ", ".join(envelope.id for envelope in fresh)
+                raise UndecidableError(f"one of {ids} cannot be read back") from error
 
     def _append_undecided(self, envelope: Envelope, rejections: Sequence[Rejection], cause: Exception) -> Result:
         reason = "".join(traceback.format_exception(cause))
@@ -137,15 +152,6 @@ def _fresh(connection: sa.Connection, envelopes: Sequence[Envelope]) -> list[Env
     first = {envelope.id: envelope for envelope in reversed(envelopes)}
     known = log.known_ids(connection, list(first))
     return [envelope for envelope in envelopes if first[envelope.id] is envelope and envelope.id not in known]
-
-
-def _append(connection: sa.Connection, fresh: Sequence[Envelope]) -> list[Record]:
-    if not fresh:
-        return []
-    try:
-        return log.append(connection, fresh)
-    except MalformedMessageError as error:
-        raise UndecidableError(f"one of {', '.join(envelope.id for envelope in fresh)} cannot be read back") from error
 
 
 def _decide(world: World, record: Record) -> Decision:

@@ -2,14 +2,16 @@
 
 - Positions have no gaps and commit in order: the caller holds the lease, so nobody else appends meanwhile.
 - What is decided on is what the log gives back, not what came in: jsonb writes 1e2 as 100, and a replay must see the
-  same. `append` therefore returns what it reads.
+  same. `records_to_be` therefore asks the database, before deciding.
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from veg_contracts.envelope import Envelope, decode_data, to_body
 from veg_planner.core import Record
@@ -49,43 +51,50 @@ def head(connection: sa.Connection) -> int:
     return newest or 0
 
 
-def append(connection: sa.Connection, envelopes: Sequence[Envelope]) -> list[Record]:
-    """Append events whose ids are new and differ; the records come back as the log has them.
+def records_to_be(connection: sa.Connection, envelopes: Sequence[Envelope]) -> list[Record]:
+    """The records that these events will be once they are appended: with their positions, as the log gives them back.
 
     Raises:
-        MalformedMessageError: the log cannot give back one of them as an event.
+        MalformedMessageError: the log could not give back one of them as an event.
     """
     position = head(connection)
-    _insert(connection, position, envelopes, decided=True)
-    return list(_read(connection, position, None))
+    bodies = sa.func.unnest(sa.cast([to_body(envelope).decode() for envelope in envelopes], sa.ARRAY(sa.Text)))
+    body = bodies.table_valued("body", with_ordinality="number").render_derived()
+    as_kept = sa.cast(sa.cast(body.c.body, JSONB), sa.Text)
+    texts = connection.execute(sa.select(as_kept).order_by(body.c.number)).scalars()
+    return [
+        Record(
+            position=position + number,
+            envelope=msgspec.structs.replace(envelope, data=decode_data(envelope.type, text.encode())),
+        )
+        for number, (envelope, text) in enumerate(zip(envelopes, texts, strict=True), start=1)
+    ]
+
+
+def append(connection: sa.Connection, records: Sequence[Record]) -> None:
+    """Append records that are next in line."""
+    connection.execute(sa.insert(EVENT), [_row(record, decided=True) for record in records])
 
 
 def append_undecided(connection: sa.Connection, envelope: Envelope) -> None:
     """Append an event that is never decided on."""
-    _insert(connection, head(connection), (envelope,), decided=False)
+    record = Record(position=head(connection) + 1, envelope=envelope)
+    connection.execute(sa.insert(EVENT), [_row(record, decided=False)])
 
 
 def records(connection: sa.Connection, until: int | None = None) -> Iterator[Record]:
     """All that was decided on, or that up to the position `until`, in order, without holding it in memory."""
-    return _read(connection, 0, until)
-
-
-def _insert(connection: sa.Connection, position: int, envelopes: Sequence[Envelope], *, decided: bool) -> None:
-    rows = [_row(position + number, envelope, decided) for number, envelope in enumerate(envelopes, start=1)]
-    connection.execute(sa.insert(EVENT), rows)
-
-
-def _read(connection: sa.Connection, after: int, until: int | None) -> Iterator[Record]:
-    statement = sa.select(*_COLUMNS).where(EVENT.c.position > after, EVENT.c.decided).order_by(EVENT.c.position)
+    statement = sa.select(*_COLUMNS).where(EVENT.c.decided).order_by(EVENT.c.position)
     if until is not None:
         statement = statement.where(EVENT.c.position <= until)
     for row in connection.execute(statement.execution_options(yield_per=_CHUNK)).mappings():
         yield _record(row)
 
 
-def _row(position: int, envelope: Envelope, decided: bool) -> dict[str, object]:
+def _row(record: Record, *, decided: bool) -> dict[str, object]:
+    envelope = record.envelope
     return {
-        "position": position,
+        "position": record.position,
         "id": envelope.id,
         "type": envelope.type,
         "source": envelope.source,

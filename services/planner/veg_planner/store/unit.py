@@ -7,9 +7,9 @@ from typing import Final
 import sqlalchemy as sa
 
 # A leader that stands still inside a transaction holds the row of the lease, so nobody could take over: the server ends
-# it. It is longer than deciding on a full batch takes. The other limits keep a planner from waiting for ever unseen.
+# it. No transaction waits for anything but the database. The other limits keep a planner from waiting for ever unseen.
 _OPTIONS: Final = {
-    "idle_in_transaction_session_timeout": "15s",
+    "idle_in_transaction_session_timeout": "5s",
     "statement_timeout": "60s",
     "lock_timeout": "5s",
     "timezone": "UTC",

@@ -1,0 +1,48 @@
+"""Real NATS and Postgres for every functional test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from functional.servers import Database, Nats, Postgres
+
+
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[Nats]:
+    """A bus of its own: empty, on a free port."""
+    server = Nats(tmp_path)
+    server.start()
+    yield server
+    server.process.kill()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One cluster for all tests, with the migrated database `veg_template`."""
+    server = Postgres()
+    try:
+        server.start()
+        server.prepare()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A cluster that a test may kill."""
+    server = Postgres()
+    try:
+        server.start()
+        server.prepare()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[Database]:
+    """A database of its own: our schema, no rows."""
+    created = Database(postgres)
+    yield created
+    created.remove()

@@ -1,0 +1,187 @@
+"""What the planner's functional tests share: the process, its inputs, and what the database says."""
+
+import asyncio
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+import nats
+import nats.aio.client
+import nats.js.client
+from click.testing import CliRunner
+from functional.servers import Database, Nats, Process, wait_for
+from support.simulation import Simulation, created
+
+from veg_contracts.envelope import HEADER_MESSAGE_ID, Envelope, to_body, to_headers
+from veg_contracts.events import (
+    AnyEvent,
+    CommandApplied,
+    ConfigApplied,
+    ObjectChanged,
+    ObjectDeleted,
+    PlannerConfigured,
+    RowsProgrammed,
+)
+from veg_contracts.subjects import agent_event, k8s_event, kube_event, ovn_event
+from veg_planner.core import Record
+from veg_runtime import bus
+from vegctl.main import main as vegctl
+
+
+class Planner(Process):
+    """A planner process and its health port."""
+
+    def __init__(self, argv: Sequence[str], environment: dict[str, str], log: Path) -> None:
+        super().__init__(argv, log, {**os.environ, **environment})
+        self.address = environment["VEG_HEALTH_ADDRESS"]
+
+    def health(self) -> tuple[int, str]:
+        """The answer of /readyz; 0 while nothing listens."""
+        return self._get("/readyz")
+
+    def metrics(self) -> str:
+        return self._get("/metrics")[1]
+
+    def wait_leading(self) -> None:
+        wait_for(f"planner to lead ({self.log})", lambda: self.health()[1].startswith("leading"))
+
+    def wait_standing_by(self) -> None:
+        wait_for(f"planner to stand by ({self.log})", lambda: self.health() == (200, "standing by\n"))
+
+    def _get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
+
+
+def scenario() -> Simulation:
+    """The document's example, ready with two pods, edited, with its settings at the head of the log."""
+    simulation = created(2)
+    simulation.create(replicas=2, generation=2, policies=[{"snat": True, "ipBlocks": ["10.20.0.0/24"]}])
+    simulation.answer_all()
+    simulation.report_config(2)
+    simulation.answer_all()
+    return simulation
+
+
+def on_the_bus(records: Iterable[Record]) -> list[Envelope]:
+    """The events as services publish them. The planner's own, at the head of a log, is left out."""
+    return [
+        msgspec.structs.replace(record.envelope, subject=_subject(record.envelope.data))
+        for record in records
+        if not isinstance(record.envelope.data, PlannerConfigured)
+    ]
+
+
+def edits(count: int, gateways: int = 3) -> list[Envelope]:
+    """Many edits of a few gateways, each of which changes what is decided."""
+    simulation = Simulation()
+    simulation.prepare()
+    for number in range(count):
+        blocks = [{"snat": True, "ipBlocks": [f"10.{number // 200}.{number % 200}.0/24"]}]
+        simulation.create(name=f"gateway{number % gateways}", generation=number + 1, policies=blocks)
+    return on_the_bus(simulation.log)
+
+
+def _subject(data: AnyEvent) -> str:
+    match data:
+        case ObjectChanged(object=projection):
+            return k8s_event(projection.KIND, projection.namespace, projection.name)
+        case ObjectDeleted():
+            return k8s_event(data.kind, data.namespace, data.name)
+        case ConfigApplied():
+            return agent_event(data.gateway, data.pod)
+        case CommandApplied() if data.part != "nb":
+            return kube_event(data.gateway)
+        case CommandApplied() | RowsProgrammed():
+            return ovn_event(data.gateway)
+    raise ValueError(f"no subject for {data}")
+
+
+class Client:
+    """A connection to the bus that may do everything, for tests that are not async themselves."""
+
+    def __init__(self, server: Nats) -> None:
+        self._server = server
+
+    def publish(self, envelopes: Iterable[Envelope], message_id: str = "") -> None:
+        """Publish as a service does; another `message_id` gets past the bus's own dropping of doubles."""
+        asyncio.run(self._publish(list(envelopes), {HEADER_MESSAGE_ID: message_id} if message_id else {}))
+
+    def publish_raw(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
+        """Publish anything, without waiting for a stream."""
+        asyncio.run(self._publish_raw(subject, body, headers))
+
+    def messages(self, stream: str) -> list[tuple[str, dict[str, str], bytes]]:
+        """All messages of a stream: subject, headers, body."""
+        return asyncio.run(self._messages(stream))
+
+    def purge(self, stream: str) -> None:
+        """Throw all messages of a stream away."""
+        asyncio.run(self._purge(stream))
+
+    async def _publish(self, envelopes: list[Envelope], more: dict[str, str]) -> None:
+        connection, js = await self._connect()
+        for envelope in envelopes:
+            headers = {**to_headers(envelope), **more}
+            await bus.publish_raw(js, envelope.subject, to_body(envelope), headers)
+        await connection.close()
+
+    async def _purge(self, stream: str) -> None:
+        connection, js = await self._connect()
+        await js.purge_stream(stream)
+        await connection.close()
+
+    async def _publish_raw(self, subject: str, body: bytes, headers: dict[str, str] | None) -> None:
+        connection, _ = await self._connect()
+        await connection.publish(subject, body, headers=headers)
+        await connection.flush()
+        await connection.close()
+
+    async def _messages(self, stream: str) -> list[tuple[str, dict[str, str], bytes]]:
+        connection, js = await self._connect()
+        info = await js.stream_info(stream)
+        found = []
+        for sequence in range(info.state.first_seq or 1, info.state.last_seq + 1):
+            message = await js.get_msg(stream, sequence)
+            found.append((message.subject or "", message.headers or {}, message.data or b""))
+        await connection.close()
+        return found
+
+    async def _connect(self) -> tuple[nats.aio.client.Client, nats.js.client.JetStreamContext]:
+        connection = await nats.connect(self._server.url, user="admin", password=Nats.PASSWORD)
+        return connection, bus.jetstream(connection)
+
+
+def wait_logged(database: Database, envelopes: Iterable[Envelope]) -> None:
+    """Wait until the log has all of these."""
+    wanted = {envelope.id for envelope in envelopes}
+    wait_for("events to be in the log", lambda: wanted <= set(database.sql("select id from event").splitlines()))
+
+
+def wait_relayed(database: Database) -> None:
+    """Wait until the outbox is empty."""
+    query = "select count(*) from command where relayed_at is null"
+    wait_for("the outbox to be empty", lambda: database.sql(query) == "0")
+
+
+def assert_consistent(database: Database, envelopes: Sequence[Envelope]) -> None:
+    """Each event once, positions without gaps, and a replay that decides the same."""
+    ids = database.sql("select id from event where type not like 'veg.planner.%' order by position").splitlines()
+    assert sorted(ids) == sorted({envelope.id for envelope in envelopes})
+    assert database.sql("select count(*) - max(position) from event") == "0"
+    assert database.sql("select count(*) from rejected") == "0"
+    assert_replays(database)
+
+
+def assert_replays(database: Database) -> None:
+    result = CliRunner().invoke(vegctl, ["--database", database.url("veg_reader"), "replay", "--check"])
+    assert result.exit_code == 0, result.output
+    assert "all equal" in result.output

@@ -1,0 +1,219 @@
+"""Real servers for functional tests: each can be killed and started again in the middle of a test."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from veg_contracts.base import encode
+from veg_contracts.permissions import ROLES, nats_permissions
+from veg_runtime.settings import Settings
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DEADLINE_S = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(what: str, condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
+    """Wait until the condition holds; fails the test when it never does."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"still waiting for: {what}")
+        time.sleep(0.02)
+
+
+class Process:
+    """A program with a log file, in a process group of its own."""
+
+    def __init__(self, argv: Sequence[str], log: Path, environment: dict[str, str] | None = None) -> None:
+        self.argv = list(argv)
+        self.log = log
+        self.environment = environment
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self._running = subprocess.Popen(
+                self.argv, stdout=output, stderr=output, env=self.environment, start_new_session=True
+            )
+
+    def send(self, number: int) -> None:
+        """Send a signal, e.g. SIGSTOP."""
+        if self._running is not None:
+            os.kill(self._running.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self.stop(signal.SIGKILL)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it and return its exit code."""
+        if self._running is None:
+            return 0
+        if self._running.poll() is None:
+            self._running.send_signal(number)
+        code = self._running.wait(DEADLINE_S)
+        self._running = None
+        return code
+
+    @property
+    def alive(self) -> bool:
+        return self._running is not None and self._running.poll() is None
+
+
+class Nats:
+    """nats-server with JetStream and one user per role, permissions as in production."""
+
+    PASSWORD = "secret"
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        self.url = f"nats://127.0.0.1:{self.port}"
+        config = directory / "nats.conf"
+        users = [{"user": role, "password": self.PASSWORD, "permissions": nats_permissions(role)} for role in ROLES]
+        users.append({"user": "admin", "password": self.PASSWORD})
+        document = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "jetstream": {"store_dir": str(directory / "jetstream")},
+            "authorization": {"users": users},
+        }
+        config.write_bytes(encode(document))
+        program = str(Path(sys.prefix) / "bin" / "nats-server")
+        self.process = Process([program, "--config", str(config)], directory / "nats.log")
+        self._files = directory / "jetstream"
+
+    def start(self) -> None:
+        self.process.start()
+        wait_for("nats-server to listen", self._listens)
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def forget(self) -> None:
+        """Lose all streams, as a disk that was replaced does."""
+        shutil.rmtree(self._files)
+
+    def settings(self, role: str) -> Settings:
+        """Settings with which that role connects."""
+        return Settings(nats_url=self.url, nats_user=role, nats_password=self.PASSWORD)
+
+    def environment(self, role: str) -> dict[str, str]:
+        """The same for a service that is started as a process."""
+        return {"VEG_NATS_URL": self.url, "VEG_NATS_USER": role, "VEG_NATS_PASSWORD": self.PASSWORD}
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+class Postgres:
+    """A private cluster on a Unix socket, as a user that is not root; roles as in production."""
+
+    ROLES = ("veg_owner", "veg_planner", "veg_reader")
+    _BIN = Path("/usr/lib/postgresql/15/bin")
+
+    def __init__(self) -> None:
+        # Not below pytest's own directory: only its owner may enter that one.
+        self.directory = Path(tempfile.mkdtemp(prefix="veg-postgres-"))
+        self._as_user: list[str] = []
+        if os.getuid() == 0:
+            shutil.chown(self.directory, "postgres", "postgres")
+            self._as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
+        options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync"]
+        self._run([str(self._BIN / "initdb"), "-D", f"{self.directory}/data", *options])
+        settings = (
+            "listen_addresses=",
+            f"unix_socket_directories={self.directory}",
+            "dynamic_shared_memory_type=mmap",
+            "shared_buffers=32MB",
+        )
+        argv = [str(self._BIN / "postgres"), "-D", f"{self.directory}/data"]
+        argv += [word for setting in settings for word in ("-c", setting)]
+        self.process = Process([*self._as_user, *argv], self.directory / "log")
+
+    def start(self) -> None:
+        self.process.start()
+        wait_for("postgres to answer", self._answers)
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def remove(self) -> None:
+        # SIGINT is the fast shutdown; unlike a kill it removes its shared memory.
+        self.process.stop(signal.SIGINT)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def prepare(self) -> None:
+        """Roles, and a migrated database to copy for each test."""
+        for role in self.ROLES:
+            self.sql(f"create role {role} login")
+        self.sql("create database veg_template owner veg_owner")
+        migrate(self.url("veg_owner", "veg_template"))
+
+    def sql(self, statement: str, database: str = "postgres") -> str:
+        """Run a statement as the superuser."""
+        words = ["psql", "-h", str(self.directory), "-U", "postgres", "-d", database, "-qAtX", "-v", "ON_ERROR_STOP=1"]
+        return self._run([*words, "-c", statement])
+
+    def url(self, role: str, database: str) -> str:
+        return f"postgresql+psycopg://{role}@/{database}?host={self.directory}"
+
+    def _answers(self) -> bool:
+        words = [str(self._BIN / "pg_isready"), "-q", "-h", str(self.directory)]
+        return subprocess.run(words, check=False).returncode == 0
+
+    def _run(self, words: Sequence[str]) -> str:
+        done = subprocess.run(
+            [*self._as_user, *words], check=False, capture_output=True, text=True, cwd="/", timeout=DEADLINE_S
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+class Database:
+    """A database of its own for one test, with our schema."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self.postgres = postgres
+        self.name = f"veg_{secrets.token_hex(6)}"
+        postgres.sql(f"create database {self.name} template veg_template owner veg_owner")
+
+    def url(self, role: str = "veg_planner") -> str:
+        return self.postgres.url(role, self.name)
+
+    def sql(self, statement: str) -> str:
+        """Run a statement as the superuser; rows by line, columns by '|'."""
+        return self.postgres.sql(statement, self.name)
+
+    def remove(self) -> None:
+        self.postgres.sql(f"drop database {self.name} with (force)")
+
+
+def migrate(url: str, *words: str) -> str:
+    """Run the migrations, to the newest revision unless told otherwise."""
+    argv = [sys.executable, "-m", "alembic", "-c", str(REPOSITORY / "migrations" / "alembic.ini")]
+    done = subprocess.run(
+        [*argv, *(words or ("upgrade", "head"))],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "VEG_POSTGRES_URL": url},
+        timeout=DEADLINE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
