@@ -31,6 +31,21 @@ class MessageTooLargeError(ValueError):
     """A message over the size limit of the bus; it names the subject and the size in bytes."""
 
 
+class _Client(Client):
+    """A client that survives a subject which is not UTF-8.
+
+    The server takes any bytes as a subject. The library's own client stops reading at the first one that it cannot
+    decode, and so every reader would stop for ever at one such message. Here it arrives with U+FFFD in its subject.
+    """
+
+    def _build_message(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
+    ) -> Msg:
+        text = subject.decode("utf-8", "replace").encode()
+        message: Msg = super()._build_message(sid, text, reply, data, headers)
+        return message
+
+
 async def connect(settings: Settings, role: str) -> Client:
     """Connect, and stay connected: a lost server is waited for, for ever."""
 
@@ -45,14 +60,15 @@ async def connect(settings: Settings, role: str) -> Client:
 
     while True:
         try:
-            return await nats.connect(
+            client = _Client()
+            await client.connect(
                 settings.nats_url,
                 name=role,
                 user=settings.nats_user or None,
                 password=settings.nats_password or None,
                 inbox_prefix=permissions.inbox_prefix(role).encode(),
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=_RETRY_S,
+                reconnect_time_wait=_RETRY_S,  # type: ignore[arg-type]  # it goes to asyncio.sleep
                 ping_interval=5,
                 max_outstanding_pings=2,
                 pending_size=0,  # never buffer while disconnected: a publish fails at once and is tried again
@@ -63,6 +79,8 @@ async def connect(settings: Settings, role: str) -> Client:
         except _LOST as error:
             log.warning("bus not reached", url=settings.nats_url, error=repr(error))
             await asyncio.sleep(_RETRY_S)
+        else:
+            return client
 
 
 async def publish(js: JetStreamContext, envelope: Envelope) -> None:
@@ -82,6 +100,8 @@ async def publish_raw(js: JetStreamContext, subject: str, body: bytes, headers: 
     while True:
         try:
             await js.publish(subject, body, headers=headers, timeout=_PUBLISH_TIMEOUT_S)
+        except nats.errors.MaxPayloadError as error:  # a server with a lower limit than ours
+            raise MessageTooLargeError(f"message on {subject}: {len(body)} bytes, the bus refuses it") from error
         except _LOST as error:
             log.warning("publish failed, trying again", subject=subject, error=repr(error))
             await asyncio.sleep(_RETRY_S)
