@@ -1,4 +1,4 @@
-"""The events that the agent publishes. Pure but for the new span of a trace."""
+"""The events that the agent publishes."""
 
 from typing import Final
 
