@@ -1,0 +1,98 @@
+"""The least that must be written, checked by carrying it out on a model of the table."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.ovn_writer.test_rows import POLICY, SORTED, policies, row
+
+from veg_contracts.intent import NbRows, RoutePolicy
+from veg_contracts.names import owner_ids
+from veg_ovn_writer.differ import AmbiguousRowsError, Detach, Insert, Operation, Update, diff
+from veg_ovn_writer.rows import observed, wanted
+from veg_ovn_writer.tables import TABLES
+from veg_ovn_writer.tables.base import FoundRow
+
+GATEWAY = "default/gateway1"
+TABLE = TABLES[0]
+
+
+def carry_out(operations: list[Operation], rows: list[FoundRow]) -> list[FoundRow]:
+    """What the database does with them."""
+    table = {one.uuid: one for one in rows}
+    for operation in operations:
+        match operation:
+            case Insert(_, router, columns):
+                uuid = UUID(int=1000 + len(table))
+                table[uuid] = FoundRow(uuid, columns, (router,))
+            case Update(_, uuid, columns):
+                table[uuid] = replace(table[uuid], columns={**table[uuid].columns, **columns})
+            case Detach(_, uuid, routers):
+                table[uuid] = replace(table[uuid], routers=tuple(set(table[uuid].routers) - set(routers)))
+    return [one for one in table.values() if one.routers]
+
+
+def steps(rows: NbRows, *found: FoundRow) -> list[Operation]:
+    return diff(GATEWAY, rows, {"Logical_Router_Policy": found})
+
+
+routers = st.sets(st.sampled_from("abr"), min_size=1).map(lambda names: tuple(sorted(names)))
+tables = st.lists(st.tuples(policies, routers), max_size=8).map(
+    lambda rows: [row(number, *names, value=TABLE.canonical(value)) for number, (value, names) in enumerate(rows)]
+)
+
+
+@given(st.lists(policies, max_size=8, unique_by=TABLE.identity), tables)
+def test_what_was_found_becomes_what_is_wanted_and_then_nothing_is_left_to_do(
+    values: list[RoutePolicy], found: list[FoundRow]
+) -> None:
+    rows = NbRows(router="r", policies=tuple(values))
+    operations = steps(rows, *found)
+    after = carry_out(operations, found)
+    assert observed({"Logical_Router_Policy": tuple(after)}) == wanted(rows)
+    assert steps(rows, *after) == []
+    kinds = [isinstance(operation, Detach) for operation in operations]
+    assert kinds == sorted(kinds), "removals come last"
+
+
+@given(st.lists(policies, max_size=8, unique_by=TABLE.identity), tables, st.randoms())
+def test_the_order_of_what_was_found_does_not_matter(
+    values: list[RoutePolicy], found: list[FoundRow], random: object
+) -> None:
+    rows = NbRows(router="r", policies=tuple(values))
+    shuffled = list(found)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert steps(rows, *shuffled) == steps(rows, *found)
+
+
+def test_only_changed_columns_are_written() -> None:
+    rows = NbRows(router="r", policies=(POLICY,))
+    old = replace(row(1, "r"), columns={**row(1, "r").columns, "nexthops": ("a",)})
+    assert steps(rows, old) == [Update(TABLE, old.uuid, {"nexthops": ("a", "b")})]
+
+
+def test_keys_of_others_beside_ours_stay() -> None:
+    rows = NbRows(router="r", policies=(POLICY,))
+    assert steps(rows, row(1, "r", external_ids={**owner_ids(GATEWAY, "4"), "theirs": "x"})) == []
+    stripped = row(1, "r", external_ids={"vpc-egress-gateway": GATEWAY, "af": "4", "theirs": "x"})
+    expected = {"external_ids": {**owner_ids(GATEWAY, "4"), "theirs": "x"}}
+    assert steps(rows, stripped) == [Update(TABLE, stripped.uuid, expected)]
+
+
+def test_of_two_copies_the_right_one_stays() -> None:
+    wrong, right = row(1, "r", nexthops=("z",)), row(2, "r")
+    assert steps(NbRows(router="r", policies=(POLICY,)), wrong, right) == [Detach(TABLE, wrong.uuid, ("r",))]
+
+
+def test_a_row_on_a_second_router_leaves_only_that_one() -> None:
+    rows = NbRows(router="r", policies=(POLICY,))
+    assert steps(rows, row(1, "other", "r")) == [Detach(TABLE, UUID(int=1), ("other",))]
+
+
+def test_two_rows_of_one_identity_are_named() -> None:
+    other = RoutePolicy(family="4", priority=29100, match=SORTED.match, action="drop")
+    with pytest.raises(AmbiguousRowsError, match="29100"):
+        steps(NbRows(router="r", policies=(POLICY, other)))
+    assert len(steps(NbRows(router="r", policies=(POLICY, SORTED)))) == 1

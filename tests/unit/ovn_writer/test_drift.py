@@ -1,0 +1,55 @@
+"""What is news: the difference to what we last wrote or saw, told once."""
+
+from unit.ovn_writer.test_rows import POLICY, SORTED
+
+from veg_contracts.events import RowsListed, RowsObserved
+from veg_contracts.intent import NbRows
+from veg_ovn_writer.drift import Ledger
+
+WANTED = NbRows(router="r", policies=(POLICY,))
+ROWS = (NbRows(router="r", policies=(SORTED,)),)
+OTHER = (NbRows(router="other", policies=(SORTED,)),)
+
+
+def test_a_start_tells_all_and_knows_nothing_of_before() -> None:
+    ledger = Ledger()
+    events = ledger.resync({"b/b": ROWS, "a/a": OTHER})
+    assert events == [
+        RowsObserved(gateway="a/a", reason="resync", after=OTHER),
+        RowsObserved(gateway="b/b", reason="resync", after=ROWS),
+        RowsListed(gateways=("a/a", "b/b")),
+    ]
+    assert Ledger().resync({}) == [RowsListed()]
+
+
+def test_our_own_writing_is_no_news() -> None:
+    ledger = Ledger()
+    ledger.resync({})
+    ledger.wrote("a/a", WANTED)
+    assert ledger.compare({"a/a": ROWS}) == []
+    ledger.wrote("a/a", NbRows())
+    assert ledger.compare({}) == []
+
+
+def test_a_change_by_somebody_else_is_told_once() -> None:
+    ledger = Ledger()
+    ledger.wrote("a/a", WANTED)
+    assert ledger.compare({"a/a": OTHER}) == [
+        RowsObserved(gateway="a/a", reason="drift", before=ROWS, after=OTHER),
+    ]
+    assert ledger.compare({"a/a": OTHER}) == []
+    assert ledger.compare({}) == [RowsObserved(gateway="a/a", reason="drift", before=OTHER, after=())]
+
+
+def test_rows_that_appear_had_no_rows_before_them() -> None:
+    ledger = Ledger()
+    ledger.resync({})
+    assert ledger.compare({"a/a": ROWS}) == [RowsObserved(gateway="a/a", reason="drift", before=(), after=ROWS)]
+
+
+def test_a_later_resync_knows_what_was_before() -> None:
+    ledger = Ledger()
+    ledger.resync({})
+    ledger.wrote("a/a", WANTED)
+    events = ledger.resync({"a/a": OTHER, "b/b": ROWS})
+    assert [event.before for event in events if isinstance(event, RowsObserved)] == [ROWS, ()]

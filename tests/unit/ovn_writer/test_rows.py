@@ -1,0 +1,79 @@
+"""One form of a gateway's rows, whatever order they were written or found in."""
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from veg_contracts.intent import NbRows, RoutePolicy
+from veg_contracts.names import owner_ids
+from veg_ovn_writer.rows import canonical, is_gateway, observed, wanted
+from veg_ovn_writer.tables.base import FoundRow
+
+POLICY = RoutePolicy(family="4", priority=29100, match="ip4.src == 10.16.0.0/16", action="reroute", nexthops=("b", "a"))
+SORTED = RoutePolicy(family="4", priority=29100, match="ip4.src == 10.16.0.0/16", action="reroute", nexthops=("a", "b"))
+policies = st.builds(
+    RoutePolicy,
+    family=st.sampled_from("46"),
+    priority=st.integers(0, 3),
+    match=st.sampled_from("xyz"),
+    action=st.sampled_from(["drop", "reroute"]),
+    nexthops=st.lists(st.sampled_from("abc")).map(tuple),
+)
+
+
+def row(number: int, *routers: str, value: RoutePolicy = SORTED, **columns: object) -> FoundRow:
+    found = {
+        "priority": value.priority,
+        "match": value.match,
+        "action": value.action,
+        "nexthops": value.nexthops,
+        "external_ids": owner_ids("default/gateway1", value.family),
+        **columns,
+    }
+    return FoundRow(UUID(int=number), found, routers)
+
+
+@given(st.lists(policies), st.randoms())
+def test_order_and_repetition_do_not_matter(values: list[RoutePolicy], random: object) -> None:
+    shuffled = [*values, *values]
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    once = canonical(NbRows(router="r", policies=tuple(values)))
+    assert canonical(NbRows(router="r", policies=tuple(shuffled))) == once
+    assert canonical(once) == once
+
+
+def test_what_is_wanted_and_there_is_observed_as_wanted() -> None:
+    rows = NbRows(router="r", policies=(POLICY,))
+    assert wanted(rows) == (NbRows(router="r", policies=(SORTED,)),)
+    assert observed({"Logical_Router_Policy": (row(1, "r"),)}) == wanted(rows)
+
+
+def test_nothing_is_observed_as_nothing() -> None:
+    assert wanted(NbRows()) == wanted(NbRows(router="r")) == observed({}) == ()
+
+
+def test_copies_and_other_routers_are_seen() -> None:
+    rows = (row(1, "a", "b"), row(2, "b"))
+    assert observed({"Logical_Router_Policy": rows}) == (
+        NbRows(router="a", policies=(SORTED,)),
+        NbRows(router="b", policies=(SORTED, SORTED)),
+    )
+
+
+def test_a_row_without_family_is_seen_as_it_is() -> None:
+    (rows,) = observed({"Logical_Router_Policy": (row(1, "r", external_ids={"vpc-egress-gateway": "a/b"}),)})
+    assert rows.policies[0].family == ""
+
+
+@pytest.mark.parametrize("name", ["default/gateway1", "a/b", "a-1/b.c-2", f"{'n' * 63}/{'g' * 253}"])
+def test_a_gateway_is_namespace_and_name(name: str) -> None:
+    assert is_gateway(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "x", "/", "a/", "/b", "a/b/c", "A/b", "a b/c", "a/b\n", "a/*", "a/>", "-a/b", "a.b/c"]
+)
+def test_nothing_else_is(name: str) -> None:
+    assert not is_gateway(name)
