@@ -242,7 +242,8 @@ def test_it_is_small_and_stops_at_once(machine: Machine, bus: Bus, agent: Agent,
     with open(f"/proc/{agent.process.pid}/status", encoding="ascii") as file:  # noqa: PTH123
         fields = dict(line.strip().split(":", 1) for line in file)
     assert fields["Uid"].split()[0] == "65534"
-    assert int(fields["VmRSS"].split()[0]) < 45 * 1024
+    # 41 MiB in an image; structlog takes 4 more where the development tools have brought `rich`.
+    assert int(fields["VmRSS"].split()[0]) < 48 * 1024
     agent.process.terminate()
     assert agent.process.wait(timeout=5) == 0
     assert machine.nat() == [rule("10.16.0.0/16")], "NAT stays"
