@@ -47,14 +47,16 @@ class Signals:
 class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
     """The rows we own, the routers they hang on, and NB_Global; kept up to date by the server.
 
-    `epoch` counts how often the replica began to serve: anything may have changed in between.
+    `owned` has, for each table, the rows with an owner, and who it is; it may still name rows of a copy that was thrown
+    away when the connection was lost. `epoch` counts how often the replica began to serve: in between, anything may
+    have changed.
     """
 
     def __init__(self, remote: str, helper: idl.SchemaHelper, gaps: dict[str, str], signals: Signals) -> None:
         super().__init__(remote, helper)
         self.epoch = 0
         self.standing = Standing.LOST
-        self.owned: dict[str, set[UUID]] = {table.name: set() for table in TABLES}
+        self.owned: dict[str, dict[UUID, str]] = {table.name: {} for table in TABLES}
         self._gaps = gaps
         self._signals = signals
         session: Session = self._session
@@ -87,15 +89,13 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
         elif self._track(self.owned[name], row, gone=event == idl.ROW_DELETE):
             self._signals.rows()
 
-    def _track(self, owned: set[UUID], row: idl.Row, *, gone: bool) -> bool:
+    def _track(self, owned: dict[UUID, str], row: idl.Row, *, gone: bool) -> bool:
         """Keep the index of rows with an owner; whether this row had or has one."""
-        had = row.uuid in owned
-        has = not gone and OWNER_KEY in row.external_ids
-        if has:
-            owned.add(row.uuid)
-        else:
-            owned.discard(row.uuid)
-        return had or has
+        had = owned.pop(row.uuid, None)
+        has = None if gone else row.external_ids.get(OWNER_KEY)
+        if has is not None:
+            owned[row.uuid] = has
+        return had is not None or has is not None
 
     def check_serving(self) -> None:
         """Refuse to go on from a copy that may be old.

@@ -18,24 +18,22 @@ def read(replica: Replica, gateway: str | None = None) -> dict[str, Found]:
     owners: defaultdict[str, dict[str, tuple[FoundRow, ...]]] = defaultdict(dict)
     for table in TABLES:
         rows: defaultdict[str, list[FoundRow]] = defaultdict(list)
-        for row in _owned(replica, table) if replica.has(table) else ():
-            if gateway is None or row.owner == gateway:
-                rows[row.owner].append(row)
+        for row in _owned(replica, table, gateway) if replica.has(table) else ():
+            rows[row.owner].append(row)
         for owner, found in rows.items():
             owners[owner][table.name] = tuple(found)
     return dict(owners)
 
 
-def _owned(replica: Replica, table: Table[Any]) -> Iterator[FoundRow]:
+def _owned(replica: Replica, table: Table[Any], gateway: str | None) -> Iterator[FoundRow]:
     all_rows = replica.tables[table.name].rows
-    routers: defaultdict[UUID, list[str]] = defaultdict(list)
-    uuids = replica.owned[table.name]
-    for router in replica.tables[ROUTER].rows.values() if uuids else ():
+    owned = replica.owned[table.name].items()
+    routers: dict[UUID, list[str]] = {uuid: [] for uuid, owner in owned if gateway in (None, owner)}
+    for router in replica.tables[ROUTER].rows.values() if routers else ():
         for uuid in _references(router, table.parent_column):
-            if uuid in uuids:
+            if uuid in routers:
                 routers[uuid].append(router.name)
-    for uuid in sorted(uuids):
-        # The index may still name rows of a copy that a reconnection threw away; the copy itself is the truth.
+    for uuid in sorted(routers):
         if uuid in all_rows:
             row = all_rows[uuid]
             columns = {name: _plain(getattr(row, name)) for name in table.columns}

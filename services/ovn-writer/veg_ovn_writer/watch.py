@@ -34,6 +34,7 @@ class RowWatch:
         self._turn = turn
         self._publish = publish
         self._epoch = 0
+        self._ignored: set[str] = set()
 
     async def run(self) -> None:
         while True:
@@ -45,14 +46,21 @@ class RowWatch:
 
     async def _look(self) -> None:
         try:
-            epoch, found = await self._nb.read(_read)
+            epoch, owners = await self._nb.read(_read)
         except NotNowError:
             return  # serving again sets `rows_changed`
+        found = {owner: rows for owner, rows in owners.items() if is_gateway(owner)}
+        self._ignore(owners.keys() - found.keys())
         resync = epoch != self._epoch
         events = self._ledger.resync(found) if resync else self._ledger.compare(found)
         for event in events:
             await self._tell(event)
         self._epoch = epoch
+
+    def _ignore(self, owners: set[str]) -> None:
+        for owner in sorted(owners - self._ignored):
+            log.warning("rows ignored: their owner is no gateway", owner=owner)
+        self._ignored = owners
 
     async def _tell(self, event: RowsObserved | RowsListed) -> None:
         if isinstance(event, RowsObserved):
@@ -72,11 +80,7 @@ class RowWatch:
 
 
 def _read(replica: Replica) -> tuple[int, dict[str, Observed]]:
-    found = snapshot.read(replica)
-    for owner in found:
-        if not is_gateway(owner):
-            log.warning("rows ignored: their owner is no gateway", owner=owner)
-    return replica.epoch, {owner: observed(rows) for owner, rows in found.items() if is_gateway(owner)}
+    return replica.epoch, {owner: observed(rows) for owner, rows in snapshot.read(replica).items()}
 
 
 async def confirm(nb: Nb, pending: Pending, publish: Publish) -> None:

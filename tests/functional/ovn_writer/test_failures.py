@@ -150,3 +150,15 @@ def test_a_schema_without_a_column_that_we_need(tmp_path: Path, nats_server: Nat
     finally:
         writer.kill()
         nb.kill()
+
+
+def test_a_stop_is_clean_with_and_without_a_database(nb: Ovsdb, bus: Bus, make_writer: Callable[[], Writer]) -> None:
+    first = make_writer()
+    bus.wait_listed()
+    assert first.stop() == 0
+    nb.kill()
+    second = make_writer()
+    second.wait_says("not reached")
+    assert second.stop() == 0
+    assert not first.says("Traceback")
+    assert not second.says("Traceback")
