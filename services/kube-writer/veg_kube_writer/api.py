@@ -15,7 +15,6 @@ from veg_kube_writer.verdict import Refusal
 _JSON: Final = "application/json"
 _MERGE_PATCH: Final = "application/merge-patch+json"
 _APPLY_PATCH: Final = "application/apply-patch+yaml"  # JSON is YAML
-# A command takes three requests at most before it gives up; all of them fit into the bus's 30 s for an acknowledgement.
 _REQUEST_S: Final = 8.0
 _TEXT_LENGTH_MAX: Final = 500
 
@@ -64,9 +63,9 @@ class Api:
         """Delete exactly the object with this uid; what it owns goes after it."""
         await self._request("DELETE", path, {"preconditions": {"uid": uid}, "propagationPolicy": "Background"})
 
-    async def ping(self) -> None:
-        """Nothing but an answer."""
-        await self._request("GET", "/version")
+    async def check_ready(self) -> None:
+        """Raises unless the API server says that it is ready. Before that, it does not know who may do what."""
+        await self._exchange("GET", "/readyz")
 
     async def _request(
         self,
@@ -76,6 +75,19 @@ class Api:
         content_type: str = _JSON,
         query: Sequence[tuple[str, str]] = (),
     ) -> Json:
+        said = _decoded(await self._exchange(method, path, body, content_type, query))
+        if not isinstance(said, dict):
+            raise UnreachableError(f"{method} {path}: the answer is no object of Kubernetes")
+        return said
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        content_type: str = _JSON,
+        query: Sequence[tuple[str, str]] = (),
+    ) -> bytes:
         limits = aiohttp.ClientTimeout(total=_REQUEST_S)
         try:
             # Per request, since a service account's token is renewed while we run.
@@ -89,15 +101,12 @@ class Api:
             answer = await self._connection.call_api(
                 verb, url, header_params=headers, body=body, _request_timeout=limits
             )
-            status, text = int(answer.status), await answer.read()
+            status, text = int(answer.status), bytes(await answer.read())
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise UnreachableError(f"{method} {path}: {error!r}") from error
-        said = _decoded(text)
         if status >= HTTPStatus.BAD_REQUEST:
-            raise RefusedError(Refusal(code=status, message=_message(said, text)))
-        if not isinstance(said, dict):
-            raise UnreachableError(f"{method} {path}: {status}, but the answer is no object of Kubernetes")
-        return said
+            raise RefusedError(Refusal(code=status, message=_message(_decoded(text), text)))
+        return text
 
 
 def _decoded(text: bytes) -> Any:

@@ -7,7 +7,7 @@ from nats.aio.client import Client
 
 from veg_contracts import subjects
 from veg_kube_writer.api import Api, RefusedError, UnreachableError
-from veg_kube_writer.writer import Writer
+from veg_kube_writer.writer import ACK_WAIT_S, Writer
 from veg_runtime import bus, kube, service
 from veg_runtime.service import Health
 from veg_runtime.settings import Settings
@@ -33,7 +33,12 @@ async def _consume(api: Api, client: Client, stop: asyncio.Event) -> None:
     js = bus.jetstream(client)
     # One in flight: a status must not overtake an older one, nor the finalizer what it protects.
     subscription = await bus.pull_subscription(
-        js, subjects.COMMAND_STREAM, subjects.KUBE_COMMANDS, subjects.KUBE_WRITER_CONSUMER, in_flight_max=1
+        js,
+        subjects.COMMAND_STREAM,
+        subjects.KUBE_COMMANDS,
+        subjects.KUBE_WRITER_CONSUMER,
+        in_flight_max=1,
+        ack_wait_s=ACK_WAIT_S,
     )
     await bus.consume(subscription, Writer(api, js).handle, stop)
 
@@ -41,7 +46,7 @@ async def _consume(api: Api, client: Client, stop: asyncio.Event) -> None:
 async def _watch_health(api: Api, client: Client, health: Health, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
-            await api.ping()
+            await api.check_ready()
         except (RefusedError, UnreachableError) as error:
             health.set(False, f"API server: {error}")
         else:

@@ -34,7 +34,8 @@ def judge(refusal: Refusal, tries: int) -> Verdict:
     - A conflict, or an error inside the server, is gone after a few tries; one that stays (a webhook that is down
       answers 500) concerns this object only.
     - All else fails at once, 403 too: an administrator may grant the right, or the quota, later, but until then the
-      others must go on. The planner sends what failed again after a while.
+      others must go on. The planner sends what failed again after a while. (An API server that only just starts
+      forbids everything; that is found out by asking whether it is ready.)
     """
     if refusal.code in _SERVER_AWAY:
         return Verdict.AGAIN

@@ -1,7 +1,12 @@
 """One message: read it, carry it out, say what became of it."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 from typing import Final
 
+import nats.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
@@ -12,9 +17,10 @@ from veg_kube_writer.ensure import ImpossibleError, carry_out
 from veg_kube_writer.generations import Generations
 from veg_kube_writer.outcomes import EVENT_PART, KubeCommand, Outcome
 from veg_kube_writer.paths import InvalidNameError
-from veg_kube_writer.verdict import Verdict, judge
+from veg_kube_writer.verdict import Refusal, Verdict, judge
 from veg_runtime import bus, clock, logs
 
+ACK_WAIT_S: Final = 5.0  # all gateways wait that long behind a command whose writer was killed
 _REASON_SHOWN: Final = 200
 
 log = logs.get("writer")
@@ -37,7 +43,8 @@ class Writer:
             metrics.DROPPED.inc()
             log.warning("message dropped", subject=message.subject, reason=str(error)[:_REASON_SHOWN])
             return True
-        outcome = await self._outcome(command)
+        async with _kept(message):
+            outcome = await self._outcome(command)
         if outcome is None:
             metrics.RETRIES.labels(outcomes.part_of(command.data)).inc()
             return False
@@ -65,13 +72,21 @@ class Writer:
             log.warning("API server not reached, trying again", command=message.id, reason=str(error))
             return None
         except RefusedError as error:
-            if judge(error.refusal, self._tries(message.id)) is Verdict.AGAIN:
+            if await self._verdict(message.id, error.refusal) is Verdict.AGAIN:
                 log.warning("API server refused, trying again", command=message.id, reason=str(error))
                 return None
             return _failed(message, error.refusal.message)
         self._generations.record(command.gateway_uid, part, command.generation)
         log.info("command applied", command=message.id, **detail)
         return outcomes.applied(message.id, command, detail)
+
+    async def _verdict(self, command_id: str, refusal: Refusal) -> Verdict:
+        if refusal.code == HTTPStatus.FORBIDDEN:
+            try:
+                await self._api.check_ready()
+            except (UnreachableError, RefusedError):
+                return Verdict.AGAIN
+        return judge(refusal, self._tries(command_id))
 
     def _tries(self, command_id: str) -> int:
         last, count = self._tried
@@ -82,3 +97,20 @@ class Writer:
 def _failed(message: Envelope, reason: str) -> Outcome:
     log.error("command failed", command=message.id, reason=reason)
     return outcomes.failed(message.id, message.data, reason)
+
+
+@asynccontextmanager
+async def _kept(message: Msg) -> AsyncIterator[None]:
+    """Tell the bus that the message is being worked on, so that no other writer gets it while we may still write."""
+
+    async def keep() -> None:
+        while True:
+            await asyncio.sleep(ACK_WAIT_S / 3)
+            with suppress(nats.errors.Error):  # then it comes again, as after a kill
+                await message.in_progress()
+
+    keeping = asyncio.ensure_future(keep())
+    try:
+        yield
+    finally:
+        keeping.cancel()
