@@ -1,0 +1,30 @@
+import pytest
+
+from veg_kube_writer import paths
+
+
+def test_each_object_has_its_path() -> None:
+    base = "/apis/kubeovn.io/v1/namespaces/default/vpc-egress-gateways/gateway1"
+    assert paths.gateway("default/gateway1") == base
+    assert paths.gateway_status("default/gateway1") == f"{base}/status"
+    assert paths.deployment("default", "veg-gateway1") == "/apis/apps/v1/namespaces/default/deployments/veg-gateway1"
+    assert paths.events("default") == "/api/v1/namespaces/default/events"
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name"),
+    [("default", ""), ("", "a"), ("..", ".."), ("default", "a/b"), ("default", "A"), ("default", "a?b"), ("a", "b\n")],
+)
+def test_what_is_no_name_leads_nowhere(namespace: str, name: str) -> None:
+    with pytest.raises(paths.InvalidNameError, match="names no object"):
+        paths.deployment(namespace, name)
+
+
+@pytest.mark.parametrize("key", ["gateway1", "default/", "/gateway1", "a/b/c", "default/" + "a" * 254])
+def test_what_is_no_key_leads_nowhere(key: str) -> None:
+    with pytest.raises(paths.InvalidNameError):
+        paths.gateway(key)
+
+
+def test_names_may_have_dots() -> None:
+    assert paths.gateway("default/gw.v1").endswith("/gw.v1")
