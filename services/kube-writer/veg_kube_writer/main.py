@@ -13,7 +13,7 @@ from veg_runtime.service import Health
 from veg_runtime.settings import Settings
 
 ROLE: Final = "kube-writer"
-_LOOK_S: Final = 2.0
+_LOOK_S: Final = 1.0
 
 
 async def work(settings: Settings, health: Health, stop: asyncio.Event) -> None:

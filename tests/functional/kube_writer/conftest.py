@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,18 @@ def space(cluster: Cluster) -> Space:
     return Space(cluster, name)
 
 
+@contextmanager
+def serving(cluster: Cluster, orders: Orders, directory: Path) -> Iterator[Writer]:
+    """The kube-writer between a cluster and a bus, with the rights that we ship."""
+    kubeconfig = {"KUBECONFIG": str(cluster.plane.kubeconfig("kube-writer"))}
+    made = Writer(orders.server.environment("kube-writer") | kubeconfig, directory / "kube-writer.log")
+    made.start()
+    try:
+        yield made
+    finally:
+        made.kill()
+
+
 @pytest.fixture
 def orders(nats_server: Nats) -> Orders:
     made = Orders(nats_server)
@@ -157,8 +170,5 @@ def orders(nats_server: Nats) -> Orders:
 
 @pytest.fixture
 def writer(cluster: Cluster, orders: Orders, tmp_path: Path) -> Iterator[Writer]:
-    kubeconfig = {"KUBECONFIG": str(cluster.plane.kubeconfig("kube-writer"))}
-    made = Writer(orders.server.environment("kube-writer") | kubeconfig, tmp_path / "kube-writer.log")
-    made.start()
-    yield made
-    made.kill()
+    with serving(cluster, orders, tmp_path) as made:
+        yield made

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import nats
@@ -24,6 +24,7 @@ class Orders:
 
     server: Nats
     _count: int = 0
+    _read: list[Envelope] = field(default_factory=list)
 
     def create_streams(self) -> None:
         self._ask(ensure_streams)
@@ -64,21 +65,14 @@ class Orders:
     def outcomes(self, command_id: str = "") -> list[Envelope]:
         """What the writer said so far."""
 
-        async def read(js: JetStreamContext) -> list[Envelope]:
+        async def read(js: JetStreamContext) -> None:
             last = (await js.stream_info(subjects.EVENT_STREAM)).state.messages
-            found = [await js.get_msg(subjects.EVENT_STREAM, seq=number) for number in range(1, last + 1)]
-            return [from_message(str(message.subject), message.headers, message.data or b"") for message in found]
+            for number in range(len(self._read) + 1, last + 1):
+                message = await js.get_msg(subjects.EVENT_STREAM, seq=number)
+                self._read.append(from_message(str(message.subject), message.headers, message.data or b""))
 
-        return [said for said in self._ask(read) if said.data.command_id == command_id or not command_id]
-
-    def pending(self) -> int:
-        """Commands that were not acknowledged."""
-
-        async def count(js: JetStreamContext) -> int:
-            info = await js.consumer_info(subjects.COMMAND_STREAM, subjects.KUBE_WRITER_CONSUMER)
-            return (info.num_pending or 0) + (info.num_ack_pending or 0)
-
-        return self._ask(count)
+        self._ask(read)
+        return [said for said in self._read if said.data.command_id == command_id or not command_id]
 
     def _envelope(self, command: KubeCommand, command_id: str = "") -> Envelope:
         self._count += 1

@@ -1,15 +1,29 @@
 """Each command against a real API server, over a real bus, by the real service with its real rights."""
 
+from collections.abc import Iterator
+
 import pytest
 from functional.kube_writer import given
-from functional.kube_writer.conftest import Space
+from functional.kube_writer.conftest import Cluster, Space, serving
 from functional.kube_writer.orders import TRACE, Orders
+from functional.servers import Nats
 
 from veg_contracts import names
 from veg_contracts.events import CommandApplied, CommandFailed, CommandRefused
 from veg_kube_writer.facts import dig
 
-pytestmark = pytest.mark.usefixtures("writer")
+
+@pytest.fixture(scope="module")
+def orders(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orders]:
+    """One bus and one writer for all: each test has a namespace of its own."""
+    directory = tmp_path_factory.mktemp("commands")
+    server = Nats(directory)
+    server.start()
+    made = Orders(server)
+    made.create_streams()
+    with serving(cluster, made, directory):
+        yield made
+    server.kill()
 
 
 def test_a_workload_is_made_changed_and_removed(orders: Orders, space: Space) -> None:
