@@ -164,6 +164,24 @@ create view story as
 comment on view story is 'Events, intents, reports, commands and outcomes in order: order by position, rank, ordinal.';
 """
 
+# What a user did to a gateway: the events with a new generation of its object (a change of the spec, or its deletion).
+# All that follows, until the next one, has positions from `position` to below `until`.
+_APPLY = """
+create view apply as
+    select position, id, gateway, generation, deleting, time, recorded_at,
+           lead(position, 1, 9223372036854775807) over (partition by gateway order by position) as until
+      from (select *, lag(uid || '/' || generation || deleting) over (partition by gateway order by position) as before
+              from (select position, id, gateway, time, recorded_at, data ->> 'uid' as uid,
+                           data -> 'object' ->> 'generation' as generation,
+                           coalesce((data -> 'object' ->> 'deleting')::boolean, false) as deleting
+                      from event
+                     where type = 'veg.k8s.object-changed.v1' and data -> 'object' ->> 'kind' = 'VpcEgressGateway'
+                   ) version
+           ) version
+     where before is distinct from uid || '/' || generation || deleting;
+comment on view apply is 'Each change of a gateway by its user, and the positions of what followed: position <= p < until.';
+"""
+
 _GRANTS = """
 do $$ begin
     if exists (select from pg_roles where rolname = 'veg_planner') then
@@ -173,21 +191,21 @@ do $$ begin
         grant update (relayed_at, note) on command to veg_planner;
         grant select, insert, update on lease to veg_planner;
         grant select, insert, delete on rejected to veg_planner;
-        grant select on story to veg_planner;
+        grant select on story, apply to veg_planner;
     end if;
     if exists (select from pg_roles where rolname = 'veg_reader') then
-        grant select on event, object, intent, report, command, lease, rejected, story to veg_reader;
+        grant select on event, object, intent, report, command, lease, rejected, story, apply to veg_reader;
     end if;
 end $$;
 """
 
 
 def upgrade() -> None:
-    for script in (_TABLES, _APPEND_ONLY, _STORY, _GRANTS):
+    for script in (_TABLES, _APPEND_ONLY, _STORY, _APPLY, _GRANTS):
         op.execute(script)
 
 
 def downgrade() -> None:
-    op.execute("drop view story")
+    op.execute("drop view story, apply")
     op.execute("drop table event, object, intent, report, command, lease, rejected cascade")
     op.execute("drop function refuse_change")
