@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from veg_contracts import names
@@ -30,6 +30,7 @@ def merged(target: Any, patch: Any) -> Any:
     return result
 
 
+@settings(deadline=None)
 @given(_objects, _objects)
 def test_the_patch_makes_what_is_wanted_of_what_is_there(found: dict[str, Any], wanted: dict[str, Any]) -> None:
     patch = patches.merge_patch(found, wanted)
