@@ -35,7 +35,7 @@ async def _streams(client: Client, _options: argparse.Namespace) -> None:
 async def _kv(client: Client, options: argparse.Namespace) -> None:
     """Print all keys and values, or one."""
     bucket = await client.jetstream().key_value(subjects.CONFIG_BUCKET)
-    watcher = await bucket.watch(options.key or ">")
+    watcher = await bucket.watch(options.key or ">", ignore_deletes=True)
     async for entry in watcher:
         if entry is None:  # the end of what there is
             break

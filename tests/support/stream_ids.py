@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import nats
+from nats.js.api import AckPolicy, ConsumerConfig
 
 from veg_contracts import permissions, subjects
 from veg_contracts.envelope import MalformedMessageError, from_message
@@ -24,7 +25,8 @@ async def main(password_file: str) -> None:
     )
     js = client.jetstream()
     left = (await js.stream_info(subjects.EVENT_STREAM)).state.messages
-    subscription = await js.pull_subscribe(subjects.EVENTS, stream=subjects.EVENT_STREAM)
+    only_look = ConsumerConfig(ack_policy=AckPolicy.NONE)
+    subscription = await js.pull_subscribe(subjects.EVENTS, stream=subjects.EVENT_STREAM, config=only_look)
     while left > 0:
         for message in await subscription.fetch(min(left, 200), timeout=10):
             left -= 1
