@@ -27,7 +27,7 @@ def test_assets_are_used_only_when_complete(lab: Lab, monkeypatch: pytest.Monkey
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     monkeypatch.setenv("KUBE_ASSETS", str(tmp_path))
     (tmp_path / "kube-apiserver").touch()
-    assert lab.kubernetes == lab.cache / "kubernetes"
+    assert lab.kubernetes.parent == lab.cache
     for part in ("controller-manager", "scheduler"):
         (tmp_path / f"kube-{part}").touch()
     assert lab.kubernetes == tmp_path

@@ -1,7 +1,7 @@
 """Bad input: named by object, field, value and what is allowed; and nobody else is stopped."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.simulation import GATEWAY, NETWORKS, SETTINGS, Simulation, created, gateway
 
@@ -164,7 +164,6 @@ FIELDS = st.sampled_from(
 
 
 @given(st.dictionaries(FIELDS, JSON | st.sampled_from(["ovn-cluster", "macvlan1", 1, ["10.0.0.0/8"]]), max_size=6))
-@settings(deadline=None, max_examples=300)
 def test_any_json_as_a_spec_is_answered_with_an_intent_or_a_condition(spec: dict[str, object]) -> None:
     simulation = Simulation()
     simulation.prepare()

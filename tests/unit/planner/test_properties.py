@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.simulation import GATEWAY, NETWORKS, SETTINGS, Simulation, created, gateway, pod
 
@@ -46,7 +46,6 @@ def test_the_log_folded_again_gives_the_same_bytes() -> None:
 
 
 @given(st.integers(min_value=0, max_value=len(LIFE.log)))
-@settings(deadline=None, max_examples=60)
 def test_a_planner_that_starts_again_anywhere_decides_the_same(cut: int) -> None:
     table: dict[tuple[str, str], Entry] = {}
     for outcome in LIFE.outcomes[:cut]:
@@ -63,7 +62,6 @@ def test_a_planner_that_starts_again_anywhere_decides_the_same(cut: int) -> None
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=60)
 def test_every_event_twice_changes_nothing(data: st.DataObject) -> None:
     """The log drops doubles by id; a double that is no double by id (another watcher) does no harm either."""
     again = Simulation()
@@ -99,7 +97,6 @@ VERSIONS: list[AnyProjection] = [
 
 
 @given(st.permutations(range(len(VERSIONS))), st.lists(st.integers(0, len(VERSIONS) - 1), max_size=8))
-@settings(deadline=None, max_examples=100)
 def test_late_and_repeated_objects_end_in_the_same_intent(order: list[int], repeated: list[int]) -> None:
     def deliver(sequence: list[int]) -> Simulation:
         simulation = Simulation()

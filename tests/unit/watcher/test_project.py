@@ -3,7 +3,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from veg_contracts.base import encode
@@ -274,7 +274,6 @@ def decoded(projection: AnyProjection, kind: type[AnyProjection]) -> AnyProjecti
 
 
 @pytest.mark.parametrize("kind", PROJECTIONS, ids=lambda kind: kind.KIND)
-@settings(max_examples=100, deadline=None)
 @given(raw=_OBJECTS)
 def test_any_object_has_a_projection_that_survives_the_wire(kind: type[AnyProjection], raw: dict[str, Any]) -> None:
     projection = PROJECTORS[kind.KIND](raw)
