@@ -1,11 +1,12 @@
 """The command line of the lab. Commands that hand over to another program replace this process by it."""
 
 import argparse
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
 
-from veg_lab import bringup, process, teardown
+from veg_lab import assets, bringup, netns, process, teardown
 from veg_lab.components import all_components, find
 from veg_lab.errors import LabError
 from veg_lab.lock import exclusive
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command("up", _up, "bring the lab up").add_argument("--infra", action="store_true", help="stop before our services")
     command("down", _down, "end and remove everything of the lab")
+    command("assets", _assets, "only build and unpack what the cache lacks (6 min for Kubernetes, else under 1 s)")
     command("status", _status, "a table of all components")
     for name, handler, text in (
         ("start", _start, "start components and wait until they are ready"),
@@ -86,6 +88,13 @@ def _up(lab: Lab, options: argparse.Namespace) -> int:
 
 def _down(lab: Lab, _options: argparse.Namespace) -> int:
     teardown.down(lab)
+    return 0
+
+
+def _assets(lab: Lab, _options: argparse.Namespace) -> int:
+    assets.ensure(lab)
+    if not netns.exists(lab.namespace()):
+        shutil.rmtree(lab.run, ignore_errors=True)  # where a build keeps its pid
     return 0
 
 
