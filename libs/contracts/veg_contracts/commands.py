@@ -20,6 +20,28 @@ class EnsureNb(Command, frozen=True, kw_only=True):
     rows: NbRows
 
 
+class EnsureMembers(Command, frozen=True, kw_only=True):
+    """Let exactly these logical switch ports be in the gateway's port group. `generation` is that of the membership.
+
+    A port that does not exist yet joins as soon as it does.
+    """
+
+    port_group: str
+    ports: tuple[str, ...]
+
+
+class ChangeMembers(Command, frozen=True, kw_only=True):
+    """Add ports to, and remove ports from, the gateway's port group, whose membership is of generation `base`.
+
+    A writer that does not know the membership of that generation refuses, and is sent the whole.
+    """
+
+    base: int
+    port_group: str
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
 class EnsureWorkload(Command, frozen=True, kw_only=True):
     """Apply this Deployment (server-side apply)."""
 
@@ -61,11 +83,21 @@ class PublishConfig(Command, frozen=True, kw_only=True):
 
 
 AnyCommand: TypeAlias = (
-    EnsureNb | EnsureWorkload | RemoveWorkload | EnsureFinalizer | EnsureStatus | RecordKubeEvent | PublishConfig
+    EnsureNb
+    | EnsureMembers
+    | ChangeMembers
+    | EnsureWorkload
+    | RemoveWorkload
+    | EnsureFinalizer
+    | EnsureStatus
+    | RecordKubeEvent
+    | PublishConfig
 )
 
 COMMAND_TYPES: dict[str, type[AnyCommand]] = {
     "veg.ovn.ensure-nb.v1": EnsureNb,
+    "veg.ovn.ensure-members.v1": EnsureMembers,
+    "veg.ovn.change-members.v1": ChangeMembers,
     "veg.kube.ensure-workload.v1": EnsureWorkload,
     "veg.kube.remove-workload.v1": RemoveWorkload,
     "veg.kube.ensure-finalizer.v1": EnsureFinalizer,

@@ -27,7 +27,9 @@ _ROOTS: Final[dict[str, tuple[str, ...]]] = {
     "veg.ovn.rows-": ("veg.evt.ovn.",),
     "veg.writer.": ("veg.evt.ovn.", "veg.evt.kube."),
     "veg.agent.config-": ("veg.evt.agent.",),
+    "veg.ovn.members-": ("veg.evt.ovn.",),
     "veg.ovn.ensure-": ("veg.cmd.ovn.",),
+    "veg.ovn.change-": ("veg.cmd.ovn.",),
     "veg.kube.": ("veg.cmd.kube.",),
 }
 

@@ -95,6 +95,19 @@ class RowsObserved(Value, frozen=True, kw_only=True):
     before: tuple[NbRows, ...] | None = None
 
 
+class MembersObserved(Value, frozen=True, kw_only=True):
+    """Somebody else changed who is in a gateway's port group: ports that exist and are missing, or should not be there.
+
+    `generation` is that of the membership that the writer last applied.
+    """
+
+    gateway: str
+    port_group: str
+    generation: int
+    missing: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+
+
 class RowsListed(Value, frozen=True, kw_only=True):
     """After a start or a lost connection: these gateways own rows. All others own none."""
 
@@ -110,6 +123,7 @@ class ConfigApplied(Value, frozen=True, kw_only=True):
     pod_uid: str
     generation: int
     sources: tuple[Source, ...] = ()
+    default_snat: bool = False
 
 
 class ConfigFailed(Value, frozen=True, kw_only=True):
@@ -144,6 +158,7 @@ AnyEvent: TypeAlias = (
     | CommandRefused
     | RowsProgrammed
     | RowsObserved
+    | MembersObserved
     | RowsListed
     | ConfigApplied
     | ConfigFailed
@@ -161,6 +176,7 @@ EVENT_TYPES: dict[str, type[AnyEvent]] = {
     "veg.writer.command-refused.v1": CommandRefused,
     "veg.ovn.rows-programmed.v1": RowsProgrammed,
     "veg.ovn.rows-observed.v1": RowsObserved,
+    "veg.ovn.members-observed.v1": MembersObserved,
     "veg.ovn.rows-listed.v1": RowsListed,
     "veg.agent.config-applied.v1": ConfigApplied,
     "veg.agent.config-failed.v1": ConfigFailed,

@@ -32,14 +32,36 @@ class RoutePolicy(Value, frozen=True, kw_only=True):
     nexthops: tuple[str, ...] = ()
 
 
+class StaticRoute(Value, frozen=True, kw_only=True):
+    """A row of Logical_Router_Static_Route (ovn-nb(5)) with policy src-ip, in the main route table.
+
+    Rows of one prefix form an ECMP group. `symmetric_reply` is its option ecmp_symmetric_reply; `selection_fields`,
+    sorted, say which header fields choose the member (OVN >= 25.03).
+    """
+
+    family: str
+    ip_prefix: str
+    nexthop: str
+    symmetric_reply: bool = False
+    selection_fields: tuple[str, ...] = ()
+
+
 class NbRows(Value, frozen=True, kw_only=True):
     """All rows that one gateway owns in the OVN Northbound database, below one logical router.
 
-    `router` is the Logical_Router's name, empty when there is nothing to own. Rows are sorted.
+    `router` is the Logical_Router's name, empty when there is nothing to own. Rows are sorted. `port_groups` are names;
+    who is in them travels by commands of their own (`ChangeMembers`), so that one pod costs one pod.
     """
 
     router: str = ""
     policies: tuple[RoutePolicy, ...] = ()
+    static_routes: tuple[StaticRoute, ...] = ()
+    port_groups: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether it is no row at all."""
+        return not (self.policies or self.static_routes or self.port_groups)
 
 
 class Workload(Value, frozen=True, kw_only=True):
@@ -70,6 +92,8 @@ class PodConfig(Value, frozen=True, kw_only=True):
 
     `families` lists "4" and/or "6": those the gateway forwards. `routes` are sorted, `sources` too.
     `lingering` sources have left the spec but OVN may still send their traffic here: they keep their NAT.
+    With `default_snat` every source leaves under the gateway's address that `sources` do not list as forwarded:
+    pods that are selected by labels come from anywhere, and the config does not change with them.
     """
 
     gateway: str
@@ -81,6 +105,7 @@ class PodConfig(Value, frozen=True, kw_only=True):
     routes: tuple[Route, ...] = ()
     sources: tuple[Source, ...] = ()
     lingering: tuple[Source, ...] = ()
+    default_snat: bool = False
 
 
 class Condition(KubernetesValue, frozen=True, kw_only=True):

@@ -32,6 +32,8 @@ ANNOTATION_NETWORK_STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
 # Priorities of Logical_Router_Policy rows. Kube-OVN's own are 29000 (node gateway), 30000 (node), 31000 (subnet).
 PRIORITY_DROP: Final = 29090
 PRIORITY_CLUSTER: Final = 29100
+# Pods selected by labels are the closer choice than a subnet or CIDR, of this gateway or another one.
+PRIORITY_SELECTOR: Final = 29110
 PRIORITY_LOCAL: Final = 29150
 
 # Not spelled like the key below: the name of an OVSDB lock is an <id> (RFC 7047, 3.1), which has no hyphens.
@@ -71,5 +73,25 @@ def label_selector(gateway_name: str) -> str:
 
 
 def owner_ids(gateway: str, family: str) -> dict[str, str]:
-    """The external_ids of every row of a gateway (`namespace/name`) for the address family "4" or "6"."""
+    """The external_ids of a policy of a gateway (`namespace/name`) for the address family "4" or "6"."""
     return {"vendor": _VENDOR, OWNER_KEY: gateway, "af": family}
+
+
+def route_owner_ids(gateway: str, family: str) -> dict[str, str]:
+    """Those of a static route: without the vendor, since Kube-OVN removes routes of its vendor that it did not make."""
+    return {OWNER_KEY: gateway, "af": family}
+
+
+def port_group_owner_ids(gateway: str) -> dict[str, str]:
+    """Those of a port group, which holds ports of both families."""
+    return {"vendor": _VENDOR, OWNER_KEY: gateway}
+
+
+def port_group(gateway: str) -> str:
+    """The name of a gateway's Port_Group. OVN makes the address sets `<name>_ip4` and `<name>_ip6` of it."""
+    return f"VEG.{hashlib.sha256(gateway.encode()).hexdigest()[:12]}"
+
+
+def logical_switch_port(namespace: str, pod: str) -> str:
+    """The name of the logical switch port of a pod's primary interface, as Kube-OVN has it."""
+    return f"{pod}.{namespace}"
