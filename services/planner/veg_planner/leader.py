@@ -44,6 +44,7 @@ _RELAY_CHUNK: Final = 100
 _TICK_S: Final = 10.0
 _RETRY_S: Final = 0.5
 _EXISTS_EVERY_S: Final = 5.0
+_LOOK_S: Final = 2.0
 _SUBJECT: Final = "veg.evt.planner"
 
 log = logs.get("leader")
@@ -78,6 +79,8 @@ class Leader:
         self._lease = lease
         self._health = health
         self._decider = Decider(engine, lease)
+        self._streams_ready = asyncio.Event()
+        self._waits_for = "its streams"
         self._sure_until = 0.0
         self._position = 0
         self._ticks = 0
@@ -90,17 +93,17 @@ class Leader:
             LeaseLostError: another planner leads, or this one could not renew its lease in time.
         """
         self._sure_until = time.monotonic() + self._lease.ttl_s
-        heartbeat = asyncio.create_task(self._keep_lease())
-        work = asyncio.create_task(self._work(settings))
+        duties = (self._keep_lease(), self._keep_streams(), self._work(settings))
+        tasks = [asyncio.create_task(duty) for duty in duties]
         try:
-            await asyncio.wait({heartbeat, work}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (heartbeat, work):
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
                 if task.done():
                     task.result()  # raises what ended it
         finally:
-            heartbeat.cancel()
-            work.cancel()
-            await asyncio.gather(heartbeat, work, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _keep_lease(self) -> None:
         while True:
@@ -114,12 +117,22 @@ class Leader:
                 if not self._sure():
                     raise LeaseLostError(f"not renewed within {self._lease.ttl_s} s") from error
 
+    async def _keep_streams(self) -> None:
+        """A bus that lost its files gets its streams again, also while the relay waits for one of them."""
+        await streams.ensure_streams(self._js)
+        self._streams_ready.set()
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            if await streams.any_missing(self._js):
+                await streams.ensure_streams(self._js)
+            self._say_health()
+
     def _sure(self) -> bool:
         """Whether nobody else can lead now, as far as this process's own clock can tell."""
         return time.monotonic() < self._sure_until
 
     async def _work(self, settings: PlannerSettings) -> None:
-        await streams.ensure_streams(self._js)
+        await self._streams_ready.wait()
         subscription = await inbox.subscribe(self._js)
         await self._configure(settings)
         await self._relay()
@@ -133,7 +146,6 @@ class Leader:
             if time.monotonic() - checked_at > _EXISTS_EVERY_S:
                 checked_at = time.monotonic()
                 if not await inbox.exists(self._js):
-                    await streams.ensure_streams(self._js)
                     subscription = await inbox.subscribe(self._js)
 
     async def _configure(self, settings: PlannerSettings) -> None:
@@ -186,7 +198,9 @@ class Leader:
             waiting = await self._store(partial(outbox.waiting, self._engine, _RELAY_CHUNK))
             if not waiting:
                 return
+            self._waits_for = "the bus to take commands"
             done = await relay(self._js, waiting, self._sure)
+            self._waits_for = ""
             if not done:
                 raise LeaseLostError("not sure of the lease while relaying")
             # First into the log, then out of the outbox: in the other order a failure could be forgotten.
@@ -194,19 +208,23 @@ class Leader:
             await self._store(partial(outbox.mark_relayed, self._engine, self._lease, done))
 
     def _say_health(self) -> None:
+        waits_for = self._waits_for if self._client.is_connected else "the bus"
         detail = f"leading with fence {self._lease.fence}, at position {self._position}"
-        connected = self._client.is_connected
-        self._health.set(connected, detail if connected else "waits for the bus")
+        self._health.set(not waits_for, f"waits for {waits_for}" if waits_for else detail)
 
     async def _store(self, work: Callable[[], ResultT]) -> ResultT:
         """Do it in a thread; a database that is away is waited for."""
         while True:
             try:
-                return await asyncio.to_thread(work)
+                result = await asyncio.to_thread(work)
             except (DatabaseError, sa.exc.TimeoutError) as error:
                 log.warning("database not reached, trying again", error=str(error))
-                self._health.set(False, "waits for the database")
+                self._waits_for = "the database"
+                self._say_health()
                 await asyncio.sleep(_RETRY_S)
+            else:
+                self._waits_for = ""
+                return result
 
 
 def _own(identity: str, what: str, event: AnyEvent, *, cause: Envelope | None = None) -> Envelope:

@@ -12,7 +12,7 @@ import nats
 import nats.aio.client
 import nats.js.client
 from click.testing import CliRunner
-from functional.servers import Database, Nats, Process, wait_for
+from functional.servers import DEADLINE_S, Database, Nats, Process, wait_for
 from support.simulation import Simulation, created
 
 from veg_contracts.envelope import HEADER_MESSAGE_ID, Envelope, to_body, to_headers
@@ -129,9 +129,10 @@ class Client:
 
     async def _publish(self, envelopes: list[Envelope], more: dict[str, str]) -> None:
         connection, js = await self._connect()
-        for envelope in envelopes:
-            headers = {**to_headers(envelope), **more}
-            await bus.publish_raw(js, envelope.subject, to_body(envelope), headers)
+        async with asyncio.timeout(3 * DEADLINE_S):
+            for envelope in envelopes:
+                headers = {**to_headers(envelope), **more}
+                await bus.publish_raw(js, envelope.subject, to_body(envelope), headers)
         await connection.close()
 
     async def _purge(self, stream: str) -> None:

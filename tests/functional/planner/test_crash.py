@@ -14,7 +14,7 @@ from functional.planner.harness import (
     wait_logged,
     wait_relayed,
 )
-from functional.servers import Database, Nats, Postgres
+from functional.servers import Database, Nats, Postgres, wait_for
 
 from veg_contracts.subjects import COMMAND_STREAM
 
@@ -122,3 +122,42 @@ def test_a_bus_that_lost_its_files_gets_its_streams_again(
     wait_relayed(database)
     planner.wait_leading()
     assert_consistent(database, events)
+
+
+def test_a_bus_that_lost_its_files_in_the_middle_of_a_relay(
+    planner: Planner, nats_server: Nats, database: Database
+) -> None:
+    # All events in one batch, so that the bus goes while hundreds of commands are still to be relayed.
+    events = edits(151)
+    planner.kill()
+    Client(nats_server).publish(events[:-1])
+    planner.start()
+    wait_logged(database, events[:-1])
+    nats_server.kill()
+    waiting = int(database.sql("select count(*) from command where relayed_at is null"))
+    nats_server.forget()
+    nats_server.start()
+    assert waiting > 0
+    wait_relayed(database)
+    Client(nats_server).publish(events[-1:])
+    wait_logged(database, events)
+    planner.wait_leading()
+    assert_consistent(database, events)
+
+
+def test_a_planner_without_its_database_is_not_ready(
+    make_planner: Callable[..., Planner], own_postgres: Postgres
+) -> None:
+    planner = make_planner(VEG_POSTGRES_URL=Database(own_postgres).url())
+    planner.wait_leading()
+    own_postgres.kill()
+    wait_for("the planner to say so", lambda: planner.health() == (503, "waits for the database\n"))
+    own_postgres.start()
+    planner.wait_leading()
+
+
+def test_a_planner_without_its_bus_is_not_ready(planner: Planner, nats_server: Nats) -> None:
+    nats_server.kill()
+    wait_for("the planner to say so", lambda: planner.health() == (503, "waits for the bus\n"))
+    nats_server.start()
+    planner.wait_leading()

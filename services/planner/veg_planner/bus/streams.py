@@ -47,14 +47,30 @@ def _bucket() -> api.StreamConfig:
     )
 
 
-async def ensure_streams(js: JetStreamContext) -> None:
-    """Create the streams, or bring them to the configuration above; waits for the bus without end."""
-    streams = (
+def _all() -> tuple[api.StreamConfig, ...]:
+    return (
         _stream(subjects.EVENT_STREAM, subjects.EVENTS),
         _stream(subjects.COMMAND_STREAM, subjects.COMMANDS),
         _bucket(),
     )
-    for stream in streams:
+
+
+async def any_missing(js: JetStreamContext) -> bool:
+    """Whether the bus is there and one of the streams is not: it has lost its files."""
+    for stream in _all():
+        try:
+            await js.stream_info(str(stream.name))
+        except nats.js.errors.NotFoundError:
+            return True
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            log.warning("bus does not answer", error=repr(error))
+            return False
+    return False
+
+
+async def ensure_streams(js: JetStreamContext) -> None:
+    """Create the streams, or bring them to the configuration above; waits for the bus without end."""
+    for stream in _all():
         while True:
             try:
                 await _ensure(js, stream)
