@@ -59,7 +59,7 @@ def test_defaults_are_filled_in(space: Space) -> None:
         "bfd": {"enabled": False, "minRX": 1000, "minTX": 1000, "multiplier": 3},
         "policies": [{"snat": False, "subnets": ["ovn-default"]}],
         "trafficPolicy": "Cluster",
-        "podAntiAffinity": "Required",
+        "podAntiAffinity": "Preferred",
     }
 
 
@@ -90,7 +90,7 @@ def test_every_field_is_kept(space: Space) -> None:
             {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["kube-ovn-worker"]}]},
         ],
         "trafficPolicy": "Local",
-        "podAntiAffinity": "Preferred",
+        "podAntiAffinity": "Required",
         "tolerations": [{"key": "k", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 3}],
         "resources": {"limits": {"cpu": 1, "memory": "64Mi"}, "requests": {"cpu": "10m"}},
     }
