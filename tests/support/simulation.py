@@ -7,7 +7,16 @@ import msgspec
 
 from veg_contracts import names
 from veg_contracts.base import encode
-from veg_contracts.commands import AnyCommand, EnsureFinalizer, EnsureNb, EnsureWorkload, PublishConfig, RemoveWorkload
+from veg_contracts.commands import (
+    AnyCommand,
+    ChangeMembers,
+    EnsureFinalizer,
+    EnsureMembers,
+    EnsureNb,
+    EnsureWorkload,
+    PublishConfig,
+    RemoveWorkload,
+)
 from veg_contracts.configuration import PlannerSettings
 from veg_contracts.envelope import Envelope, type_name
 from veg_contracts.events import (
@@ -66,6 +75,7 @@ class Simulation:
         self.sent: list[Outgoing] = []
         self.config: dict[str, PodConfig | None] = {}
         self.rows: dict[str, NbRows] = {}
+        self.members: dict[str, set[str]] = {}
         self.revision = 100
         self.deployments: dict[str, tuple[str, Deployment]] = {}
 
@@ -136,21 +146,34 @@ class Simulation:
 
     def report_config(self, count: int, key: str = GATEWAY) -> None:
         """The agents of the first `count` pods apply the config that stands in the bucket."""
+        for index in range(count):
+            self.happen_config(key, pod(index, key))
+
+    def happen_config(self, key: str, of: Pod) -> None:
+        """The agent of that pod applies the config that stands in the bucket."""
         config = self.config[key]
         assert config is not None
-        for index in range(count):
-            self.happen(
-                ConfigApplied(
-                    gateway=key,
-                    gateway_uid=config.gateway_uid,
-                    pod=pod(index, key).name,
-                    pod_uid=f"uid-Pod-{pod(index, key).key}",
-                    generation=config.generation,
-                    sources=(*config.sources, *config.lingering),
-                )
+        self.happen(
+            ConfigApplied(
+                gateway=key,
+                gateway_uid=config.gateway_uid,
+                pod=of.name,
+                pod_uid=f"uid-Pod-{of.key}",
+                generation=config.generation,
+                sources=(*config.sources, *config.lingering),
+                default_snat=config.default_snat,
             )
+        )
 
     # What writers do.
+
+    def answer_all_of(self, *kinds: type[AnyCommand]) -> None:
+        """Answer what is pending of these kinds; forget the rest."""
+        pending, self.pending = self.pending, []
+        for outgoing in pending:
+            if isinstance(outgoing.data, kinds):
+                self.answer(outgoing)
+        self.pending.clear()
 
     def answer_all(self, *, programmed: bool = True) -> None:
         """Writers answer whatever is pending, and what follows from that, until nothing is."""
@@ -174,6 +197,11 @@ class Simulation:
                 uid, deployment = self.deployments.pop(command.gateway, ("", None))
                 if deployment is not None:
                     self.lose(deployment, uid)
+            case EnsureMembers():
+                self.members[command.gateway] = set(command.ports)
+            case ChangeMembers():
+                self.members[command.gateway] -= set(command.removed)
+                self.members[command.gateway] |= set(command.added)
             case EnsureFinalizer():
                 pass
         self.applied(outgoing)
@@ -190,7 +218,7 @@ class Simulation:
                 command_id=outgoing.id,
                 gateway=command.gateway,
                 gateway_uid=command.gateway_uid,
-                part=outgoing.part.value if outgoing.part is not None else "event",
+                part=_part(outgoing),
                 generation=command.generation,
                 detail=detail,
             )
@@ -242,6 +270,12 @@ class Simulation:
     def history(self) -> bytes:
         """Everything that was decided, byte for byte."""
         return b"\n".join(encode((outcome.intents, outcome.commands)) for outcome in self.outcomes)
+
+
+def _part(outgoing: Outgoing) -> str:
+    if isinstance(outgoing.data, EnsureMembers | ChangeMembers):
+        return "members"
+    return outgoing.part.value if outgoing.part is not None else "event"
 
 
 def created(replicas: int = 1) -> Simulation:

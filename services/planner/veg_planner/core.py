@@ -1,7 +1,7 @@
 """One event in, and everything that follows from it out. The whole planner, without its shell."""
 
 from veg_contracts.base import Value
-from veg_contracts.commands import EnsureNb
+from veg_contracts.commands import ChangeMembers, EnsureMembers, EnsureNb
 from veg_contracts.envelope import Envelope
 from veg_contracts.events import (
     CommandApplied,
@@ -16,15 +16,19 @@ from veg_contracts.objects import EgressGateway
 from veg_contracts.subjects import ovn_command
 from veg_planner.diff import Outgoing, advance, commands
 from veg_planner.fold import fold
+from veg_planner.fold.membership import reassign_all
 from veg_planner.invariants import violations
 from veg_planner.plan import Plan, plan
-from veg_planner.state import PartState
-from veg_planner.world import FLOOR, INTENT, ORPHAN, PART, REPORT, Entry, Removed, World
+from veg_planner.state import PartState, Selecting
+from veg_planner.world import FLOOR, INTENT, MEMBERS, ORPHAN, PART, REPORT, SELECTING, Entry, Removed, World
 
 __all__ = ["Entry", "InvariantError", "Outcome", "Outgoing", "Record", "Removed", "World", "step"]
 
 # Outcomes say how an attempt ended. Trying again at once, because of one, would be a loop.
 _OUTCOMES = (CommandApplied, CommandFailed, CommandRefused, ConfigApplied, ConfigFailed, RowsProgrammed)
+
+# A selection that changes makes others say something else, and that changes no selection: two rounds are enough.
+_ROUNDS_MAX = 3
 
 
 class Record(Value, frozen=True, kw_only=True):
@@ -53,41 +57,126 @@ def step(world: World, record: Record) -> Outcome:
     Raises:
         InvariantError: a plan broke an invariant. The world is dirty then and must be loaded again.
     """
-    intents: list[Intent] = []
-    reports: list[Report] = []
-    outgoing: list[Outgoing] = []
     retry = not isinstance(record.envelope.data, _OUTCOMES)
-    for gateway in fold(world, record.envelope):
-        if _is_orphan(world, gateway):
-            outgoing.append(_prune(world, gateway, record.position))
-            continue
-        last, planned = world.intent(gateway), plan(world, gateway)
-        if last is None and world.stored(EgressGateway.KIND, gateway) is None:
-            continue
-        if broken := violations(planned.draft):
-            raise InvariantError(f"{gateway}: {'; '.join(broken)}")
-        new = _next_intent(world, last, planned, record)
-        if new is not None:
-            world.put(INTENT, gateway, new)
-            intents.append(new)
-        current = new or last
-        report = Report(gateway=gateway, generation=current.generation if current else 0, steps=planned.steps)
-        if report != world.report(gateway):
-            world.put(REPORT, gateway, report)
-            reports.append(report)
-        if current is not None:
-            outgoing += _send(world, last, current, retry=retry, position=record.position)
-            _forget_if_gone(world, current)
+    made = _Made(retry=retry, position=record.position, time=record.envelope.time)
+    touched = set(fold(world, record.envelope))
+    # Oldest first: a younger gateway gives way to an older one. Selectors that change may touch some once more.
+    for _ in range(_ROUNDS_MAX):
+        again: set[str] = set()
+        for gateway in sorted(touched, key=world.age):
+            again |= _plan_one(world, gateway, made)
+        touched = again
+        if not touched:
+            break
+    for gateway in sorted({*world.member_changes(), *made.planned}):
+        made.commands += _send_members(world, gateway, made)
     return Outcome(
-        entries=world.take_changes(), intents=tuple(intents), reports=tuple(reports), commands=tuple(outgoing)
+        entries=world.take_changes(),
+        intents=tuple(made.intents),
+        reports=tuple(made.reports),
+        commands=tuple(made.commands),
     )
 
 
-def _next_intent(world: World, last: Intent | None, planned: Plan, record: Record) -> Intent | None:
+class _Made:
+    """What one event has led to so far."""
+
+    def __init__(self, *, retry: bool, position: int, time: str) -> None:
+        self.retry, self.position, self.time = retry, position, time
+        self.intents: list[Intent] = []
+        self.reports: list[Report] = []
+        self.commands: list[Outgoing] = []
+        self.planned: set[str] = set()
+
+
+def _plan_one(world: World, gateway: str, made: _Made) -> set[str]:
+    """Plan one gateway; the gateways that must be planned again because of it."""
+    if _is_orphan(world, gateway):
+        made.commands.append(_prune(world, gateway, made.position))
+        return set()
+    last, planned = world.intent(gateway), plan(world, gateway)
+    if last is None and world.stored(EgressGateway.KIND, gateway) is None:
+        return set()
+    if broken := violations(planned.draft):
+        raise InvariantError(f"{gateway}: {'; '.join(broken)}")
+    again = _select(world, gateway, planned.selecting)
+    new = _next_intent(world, last, planned, made.time)
+    if new is not None:
+        world.put(INTENT, gateway, new)
+        made.intents.append(new)
+    current = new or last
+    report = Report(gateway=gateway, generation=current.generation if current else 0, steps=planned.steps)
+    if report != world.report(gateway):
+        world.put(REPORT, gateway, report)
+        made.reports.append(report)
+    if current is not None:
+        made.commands += _send(world, last, current, retry=made.retry, position=made.position)
+        _forget_if_gone(world, current)
+    made.planned.add(gateway)
+    return again
+
+
+def _select(world: World, gateway: str, selecting: Selecting | None) -> set[str]:
+    """Let a gateway select pods by these labels from now on; the gateways whose report that changes."""
+    if dict(world.selecting()).get(gateway) == selecting:
+        return set()
+    if selecting is None:
+        world.remove(SELECTING, gateway)
+    else:
+        world.put(SELECTING, gateway, selecting)
+    return reassign_all(world)
+
+
+def _send_members(world: World, gateway: str, made: _Made) -> tuple[Outgoing, ...]:
+    """The command that brings the port group to the membership: the change, or the whole where that is not known."""
+    added, removed = world.take_member_changes(gateway)
+    intent, state = world.intent(gateway), world.part(gateway, MEMBERS)
+    if intent is None or intent.nb is None or not intent.nb.port_groups:
+        world.remove(PART, f"{gateway}/{MEMBERS}")
+        return ()
+    known = state if state is not None and state.gateway_uid == intent.gateway_uid else None
+    group, uid = intent.nb.port_groups[0], intent.gateway_uid
+    command: EnsureMembers | ChangeMembers
+    lost = known is None or known.state == "drifted" or (known.state == "failed" and made.retry)
+    generation = (known.generation if known is not None else 0) + 1
+    if lost:
+        ports = tuple(world.members_of(gateway))
+        command = EnsureMembers(gateway=gateway, gateway_uid=uid, generation=generation, port_group=group, ports=ports)
+    elif added or removed:
+        command = ChangeMembers(
+            gateway=gateway,
+            gateway_uid=uid,
+            generation=generation,
+            base=generation - 1,
+            port_group=group,
+            added=added,
+            removed=removed,
+        )
+    else:
+        return ()
+    identity = f"cmd/{MEMBERS}/{gateway}/{uid}/{generation}/{made.position}"
+    outgoing = Outgoing(id=identity, subject=ovn_command(intent.nb.router, gateway), data=command)
+    world.put(PART, f"{gateway}/{MEMBERS}", _sent(known, outgoing, uid))
+    return (outgoing,)
+
+
+def _sent(known: PartState | None, outgoing: Outgoing, uid: str) -> PartState:
+    """The state of a part whose command is on its way. What a failure said stays until it is known to be mended."""
+    return PartState(
+        gateway_uid=uid,
+        command_id=outgoing.id,
+        generation=outgoing.data.generation,
+        state="sent",
+        message=known.message if known is not None and known.state == "failed" else "",
+        programmed=known.programmed if known is not None else 0,
+    )
+
+
+def _next_intent(world: World, last: Intent | None, planned: Plan, time: str) -> Intent | None:
     draft, floor = planned.draft, world.floor(planned.draft.gateway)
     known = floor.generation if floor is not None and floor.gateway_uid == draft.gateway_uid else 0
     again = frozenset({Part.NB, Part.CONFIG} if last is not None and known > last.generation else ())
-    return advance(last, draft, time=record.envelope.time, floor=known, again=again)
+    return advance(last, draft, time=time, floor=known, again=again)
 
 
 def _send(world: World, last: Intent | None, current: Intent, *, retry: bool, position: int) -> tuple[Outgoing, ...]:
@@ -100,22 +189,15 @@ def _send(world: World, last: Intent | None, current: Intent, *, retry: bool, po
         if command.part is None or command.part is Part.CONFIG:
             continue
         state = states[command.part]
-        same = state is not None and state.gateway_uid == current.gateway_uid
-        sent = PartState(
-            gateway_uid=current.gateway_uid,
-            command_id=command.id,
-            generation=command.data.generation,
-            state="sent",
-            message=state.message if same and state is not None and state.state == "failed" else "",
-            programmed=state.programmed if same and state is not None else 0,
-        )
+        known = state if state is not None and state.gateway_uid == current.gateway_uid else None
+        sent = _sent(known, command, current.gateway_uid)
         world.put(PART, f"{current.gateway}/{command.part.value}", sent)
     return outgoing
 
 
 def _forget_if_gone(world: World, intent: Intent) -> None:
     """The gateway is gone from Kubernetes and nothing of it is wanted any more: the log keeps its history."""
-    empty = intent.workload is None and intent.config is None and intent.nb in (None, NbRows())
+    empty = intent.workload is None and intent.config is None and (intent.nb is None or intent.nb.empty)
     if world.stored(EgressGateway.KIND, intent.gateway) is not None or not empty:
         return
     state = world.part(intent.gateway, Part.NB)
@@ -123,8 +205,8 @@ def _forget_if_gone(world: World, intent: Intent) -> None:
         return
     for kind in (INTENT, REPORT, FLOOR):
         world.remove(kind, intent.gateway)
-    for part in Part:
-        world.remove(PART, f"{intent.gateway}/{part.value}")
+    for part in (*Part, MEMBERS):
+        world.remove(PART, f"{intent.gateway}/{part}")
 
 
 def _is_orphan(world: World, gateway: str) -> bool:

@@ -3,6 +3,7 @@
 from veg_contracts.base import Value
 from veg_contracts.intent import NbRows, Source
 from veg_contracts.objects import AnyProjection
+from veg_planner.spec import PodSelector
 
 
 class Stored(Value, frozen=True, kw_only=True):
@@ -26,6 +27,21 @@ class Listing(Value, frozen=True, kw_only=True):
     complete: int = 0
     resource_version: int = 0
     parts: dict[int, tuple[str, ...]] = {}
+
+
+class Selecting(Value, frozen=True, kw_only=True):
+    """A gateway that selects pods by labels: on which logical router, how old it is, and by what."""
+
+    router: str
+    created_at: str
+    selectors: tuple[PodSelector, ...]
+
+
+class Member(Value, frozen=True, kw_only=True):
+    """A pod that is selected: by `gateway`, the oldest, and by younger `others` that do not get it."""
+
+    gateway: str
+    others: tuple[str, ...] = ()
 
 
 class PartState(Value, frozen=True, kw_only=True):
@@ -53,6 +69,7 @@ class AgentState(Value, frozen=True, kw_only=True):
     gateway_uid: str
     generation: int = 0
     sources: tuple[Source, ...] = ()
+    default_snat: bool = False
     error: str = ""
 
 

@@ -4,6 +4,7 @@ Every change goes through `put` and `remove`, which remember it, so that the sto
 `World.load` gives the same world again.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
@@ -14,7 +15,8 @@ from veg_contracts.base import Value, encode
 from veg_contracts.configuration import PlannerSettings
 from veg_contracts.intent import Intent, Part, Report
 from veg_contracts.objects import AnyProjection, Deployment, EgressGateway, Pod
-from veg_planner.state import AgentState, Floor, Listing, Orphan, PartState, Stored, Tombstone
+from veg_planner.spec import FieldError, Spec, parse
+from veg_planner.state import AgentState, Floor, Listing, Member, Orphan, PartState, Selecting, Stored, Tombstone
 
 OBJECT: Final = "object"  # key "<Kind>/<object key>"
 TOMBSTONE: Final = "tombstone"  # key uid
@@ -25,6 +27,8 @@ PART: Final = "part"  # key "<gateway>/<part>"
 FLOOR: Final = "floor"  # key gateway
 AGENT: Final = "agent"  # key pod uid
 ORPHAN: Final = "orphan"  # key gateway
+SELECTING: Final = "selecting"  # key gateway
+MEMBER: Final = "member"  # key logical switch port
 SETTINGS: Final = "settings"  # key "planner"
 
 _TYPES: Final[dict[str, type[Value]]] = {
@@ -37,11 +41,16 @@ _TYPES: Final[dict[str, type[Value]]] = {
     FLOOR: Floor,
     AGENT: AgentState,
     ORPHAN: Orphan,
+    SELECTING: Selecting,
+    MEMBER: Member,
     SETTINGS: PlannerSettings,
 }
 
 # Late messages about a deleted object come seconds after, not thousands of deletions after.
 _TOMBSTONES_MAX: Final = 10_000
+
+# The membership of a gateway's port group is no part of its intent, but its commands are followed like one.
+MEMBERS: Final = "members"
 
 ProjectionT = TypeVar("ProjectionT", bound=AnyProjection)
 
@@ -73,6 +82,11 @@ class World:
         self._objects: dict[str, dict[str, Stored]] = {}
         self._key_of_uid: dict[str, str] = {}
         self._pods_of_gateway: dict[tuple[str, str], set[str]] = {}
+        self._pods_of_namespace: dict[str, set[str]] = {}
+        self._specs: dict[str, Spec | tuple[FieldError, ...]] = {}
+        self._members_of: dict[str, set[str]] = {}
+        self._lost_to: dict[str, Counter[str]] = {}
+        self._member_changes: dict[str, dict[str, bool]] = {}
 
     @classmethod
     def load(cls, entries: Iterable[Entry]) -> "World":
@@ -81,6 +95,7 @@ class World:
         for entry in entries:
             world.put(entry.kind, entry.key, msgspec.json.decode(entry.data, type=_TYPES[entry.kind]))
         world.take_changes()
+        world._member_changes = {}
         return world
 
     def put(self, kind: str, key: str, value: Value) -> None:
@@ -122,8 +137,17 @@ class World:
         return stored.object if stored is not None and isinstance(stored.object, projection) else None
 
     def gateways(self) -> list[str]:
-        """The keys of all gateways there are, or of which something is left."""
-        return sorted({*self._objects.get(EgressGateway.KIND, {}), *self._tables[INTENT]})
+        """The keys of all gateways there are, or of which something is left, oldest first."""
+        return sorted({*self._objects.get(EgressGateway.KIND, {}), *self._tables[INTENT]}, key=self.age)
+
+    def age(self, gateway: str) -> tuple[str, str]:
+        """A total order of gateways: oldest first, those that are gone before all."""
+        found = self.find(EgressGateway, gateway)
+        return (found.created_at if found is not None else "", gateway)
+
+    def spec(self, gateway: str) -> Spec | tuple[FieldError, ...] | None:
+        """The spec of a gateway, or what is wrong with it; None of one that does not exist."""
+        return self._specs.get(gateway)
 
     def pods_of(self, gateway: str) -> list[Stored]:
         """The pods that carry the gateway's labels, sorted by name."""
@@ -156,8 +180,8 @@ class World:
     def report(self, gateway: str) -> Report | None:
         return self._tables[REPORT].get(gateway)
 
-    def part(self, gateway: str, part: Part) -> PartState | None:
-        return self._tables[PART].get(f"{gateway}/{part.value}")
+    def part(self, gateway: str, part: Part | str) -> PartState | None:
+        return self._tables[PART].get(f"{gateway}/{part}")
 
     def floor(self, gateway: str) -> Floor | None:
         return self._tables[FLOOR].get(gateway)
@@ -184,13 +208,46 @@ class World:
 
     def awaits_tick(self, gateway: str) -> bool:
         """Whether that is so for this gateway."""
-        states = [state for part in Part if (state := self.part(gateway, part)) is not None]
+        states = [state for part in (*Part, MEMBERS) if (state := self.part(gateway, part)) is not None]
         return any(state.state == "failed" for state in states) or self.unconfirmed(gateway) is not None
 
     def unconfirmed(self, gateway: str) -> PartState | None:
         """The state of NB rows that are written and of which not every chassis has the flows."""
         state = self.part(gateway, Part.NB)
         return state if state is not None and state.state == "applied" and state.programmed < state.generation else None
+
+    # Pods that are selected by labels.
+
+    def pods_in(self, namespace: str) -> list[Pod]:
+        return [self._tables[OBJECT][key].object for key in sorted(self._pods_of_namespace.get(namespace, ()))]
+
+    def selecting(self) -> list[tuple[str, Selecting]]:
+        """The gateways that select pods by labels, oldest first."""
+        return sorted(self._tables[SELECTING].items(), key=lambda item: (item[1].created_at, item[0]))
+
+    def member(self, port: str) -> Member | None:
+        return self._tables[MEMBER].get(port)
+
+    def members_of(self, gateway: str) -> list[str]:
+        """The ports of a gateway's port group, sorted."""
+        return sorted(self._members_of.get(gateway, ()))
+
+    def lost_to(self, gateway: str) -> list[str]:
+        """The older gateways that have pods which this one selects too, sorted."""
+        return sorted(self._lost_to.get(gateway, ()))
+
+    def member_changes(self) -> list[str]:
+        """The gateways whose membership has changed since their changes were last taken, sorted."""
+        return sorted(self._member_changes)
+
+    def take_member_changes(self, gateway: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The ports that were added to, and removed from, a gateway's membership since the last call, sorted."""
+        changes = self._member_changes.pop(gateway, {})
+        now = self._members_of.get(gateway, set())
+        # A port that went and came again in between is no change.
+        added = sorted(port for port, was in changes.items() if not was and port in now)
+        removed = sorted(port for port, was in changes.items() if was and port not in now)
+        return tuple(added), tuple(removed)
 
     def bury(self, uid: str, tombstone: Tombstone) -> None:
         self.put(TOMBSTONE, uid, tombstone)
@@ -202,8 +259,17 @@ class World:
     # Indexes.
 
     def _index(self, kind: str, key: str, value: Any) -> None:
+        if kind == MEMBER:
+            self._note_member(value.gateway, key)
+            self._members_of.setdefault(value.gateway, set()).add(key)
+            for other in value.others:
+                self._lost_to.setdefault(other, Counter())[value.gateway] += 1
         if kind != OBJECT:
             return
+        if isinstance(value.object, EgressGateway):
+            self._specs[value.object.key] = parse(value.object.spec)
+        if isinstance(value.object, Pod):
+            self._pods_of_namespace.setdefault(value.object.namespace, set()).add(key)
         self._key_of_uid[value.uid] = key
         self._objects.setdefault(value.object.KIND, {})[value.object.key] = value
         if isinstance(value.object, Pod) and (owner := _gateway_label(value.object)) is not None:
@@ -211,14 +277,34 @@ class World:
 
     def _unindex(self, kind: str, key: str) -> None:
         value = self._tables[kind].get(key)
-        if kind != OBJECT or value is None:
+        if value is None:
             return
+        if kind == MEMBER:
+            self._unindex_member(key, value)
+        if kind != OBJECT:
+            return
+        if isinstance(value.object, EgressGateway):
+            del self._specs[value.object.key]
+        if isinstance(value.object, Pod):
+            self._pods_of_namespace[value.object.namespace].discard(key)
         self._key_of_uid.pop(value.uid, None)
         del self._objects[value.object.KIND][value.object.key]
         if isinstance(value.object, Pod) and (owner := _gateway_label(value.object)) is not None:
             self._pods_of_gateway[owner].discard(key)
             if not self._pods_of_gateway[owner]:
                 del self._pods_of_gateway[owner]
+
+    def _unindex_member(self, port: str, member: Member) -> None:
+        self._note_member(member.gateway, port)
+        self._members_of[member.gateway].discard(port)
+        for other in member.others:
+            self._lost_to[other][member.gateway] -= 1
+            self._lost_to[other] += Counter()  # drops what has come to zero
+
+    def _note_member(self, gateway: str, port: str) -> None:
+        """Remember what a port was before it changes, once."""
+        was = port in self._members_of.get(gateway, ())
+        self._member_changes.setdefault(gateway, {}).setdefault(port, was)
 
 
 def _gateway_label(labelled: Pod | Deployment) -> tuple[str, str] | None:

@@ -56,7 +56,7 @@ def _differs(last: Intent | None, draft: Draft, status: GatewayStatus | None, pa
 
 def _rows(last: Intent | None, draft: Draft) -> NbRows | None:
     """No rows where there never were any are no order to the ovn-writer."""
-    empty = draft.nb is None or not draft.nb.policies
+    empty = draft.nb is None or draft.nb.empty
     return None if empty and (last is None or last.nb is None) else draft.nb
 
 

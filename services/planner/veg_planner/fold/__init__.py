@@ -11,6 +11,7 @@ from veg_contracts.events import (
     ConfigApplied,
     ConfigFailed,
     KindListed,
+    MembersObserved,
     ObjectChanged,
     ObjectDeleted,
     PlannerConfigured,
@@ -24,7 +25,7 @@ from veg_planner.world import SETTINGS, World
 
 
 def fold(world: World, envelope: Envelope) -> list[str]:  # noqa: C901, PLR0911, PLR0912  # one case for each event, no more
-    """Take in one event; the keys of the gateways that must be planned again, sorted."""
+    """Take in one event; the keys of the gateways that must be planned again, in no order."""
     event = envelope.data
     match event:
         case ObjectChanged():
@@ -43,6 +44,8 @@ def fold(world: World, envelope: Envelope) -> list[str]:  # noqa: C901, PLR0911,
             return outcomes.programmed(world, event)
         case RowsObserved():
             return outcomes.rows_observed(world, event)
+        case MembersObserved():
+            return outcomes.members_observed(world, event)
         case RowsListed():
             return outcomes.rows_listed(world, event)
         case ConfigApplied() | ConfigFailed():

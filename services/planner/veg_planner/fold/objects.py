@@ -19,6 +19,7 @@ from veg_contracts.objects import (
     Subnet,
     Vpc,
 )
+from veg_planner.fold.membership import reassign, reassign_namespace
 from veg_planner.state import Listing, PartState, Stored, Tombstone
 from veg_planner.world import AGENT, LISTING, OBJECT, PART, World
 
@@ -27,7 +28,8 @@ def touched_by(world: World, projection: AnyProjection) -> list[str]:
     """The gateways whose plan reads this object."""
     match projection:
         case EgressGateway():
-            return [projection.key]
+            # It may take a source from a younger one, or leave it one.
+            return [*world.gateways(), projection.key]
         case Pod() | Deployment():
             return world.gateway_of_labels(projection.namespace, projection.labels)
         case Vpc() | Subnet() | IPPool() | NetworkAttachment():
@@ -90,7 +92,7 @@ def listed(world: World, event: KindListed) -> list[str]:
 def _store(world: World, stored: Stored) -> list[str]:
     projection = stored.object
     world.put(OBJECT, f"{projection.KIND}/{projection.key}", stored)
-    touched = touched_by(world, projection)
+    touched = touched_by(world, projection) + _moved(world, projection)
     if isinstance(projection, Deployment):
         for gateway in touched:
             _note_edited(world, gateway, projection)
@@ -103,6 +105,7 @@ def _forget(world: World, stored: Stored, resource_version: int) -> list[str]:
     projection = stored.object
     touched = touched_by(world, projection)
     world.remove(OBJECT, f"{projection.KIND}/{projection.key}")
+    touched += _moved(world, projection)
     world.bury(stored.uid, Tombstone(kind=projection.KIND, resource_version=resource_version))
     if isinstance(projection, Pod):
         world.remove(AGENT, stored.uid)
@@ -110,6 +113,15 @@ def _forget(world: World, stored: Stored, resource_version: int) -> list[str]:
         for gateway in touched:
             _drifted(world, gateway, Part.WORKLOAD, f"Deployment {projection.key} was deleted")
     return touched
+
+
+def _moved(world: World, projection: AnyProjection) -> list[str]:
+    """The gateways that win or lose the last of their selected pods by this change."""
+    if isinstance(projection, Pod):
+        return sorted(reassign(world, projection))
+    if isinstance(projection, Namespace):
+        return sorted(reassign_namespace(world, projection.name))
+    return []
 
 
 def _note_edited(world: World, gateway: str, deployment: Deployment) -> None:

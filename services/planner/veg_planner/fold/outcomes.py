@@ -8,6 +8,7 @@ from veg_contracts.events import (
     CommandRefused,
     ConfigApplied,
     ConfigFailed,
+    MembersObserved,
     RowsListed,
     RowsObserved,
     RowsProgrammed,
@@ -15,7 +16,7 @@ from veg_contracts.events import (
 from veg_contracts.intent import Intent, NbRows, Part
 from veg_contracts.objects import EgressGateway
 from veg_planner.state import AgentState, Floor, Orphan
-from veg_planner.world import AGENT, FLOOR, ORPHAN, PART, World
+from veg_planner.world import AGENT, FLOOR, MEMBERS, ORPHAN, PART, World
 
 
 def ticked(world: World) -> list[str]:
@@ -35,8 +36,20 @@ def failed(world: World, event: CommandFailed) -> list[str]:
 
 
 def refused(world: World, event: CommandRefused) -> list[str]:
+    if event.part == MEMBERS:
+        return _members_refused(world, event)
     _raise_floor(world, event.gateway, event.gateway_uid, event.applied_generation)
     return _settle(world, event, "drifted", message=f"generation {event.generation} is older than the one applied")
+
+
+def _members_refused(world: World, event: CommandRefused) -> list[str]:
+    """The writer knows another membership than the one that the change builds on: it is sent the whole."""
+    touched = _settle(world, event, "drifted", message="the writer knows another membership")
+    state = world.part(event.gateway, MEMBERS)
+    if touched and state is not None and state.generation < event.applied_generation:
+        newer = msgspec.structs.replace(state, generation=event.applied_generation)
+        world.put(PART, f"{event.gateway}/{MEMBERS}", newer)
+    return touched
 
 
 def programmed(world: World, event: RowsProgrammed) -> list[str]:
@@ -51,7 +64,7 @@ def rows_observed(world: World, event: RowsObserved) -> list[str]:
     intent = world.intent(event.gateway)
     if intent is None:
         return _orphan(world, event)
-    wanted = intent.nb if intent.nb is not None and intent.nb.policies else None
+    wanted = intent.nb if intent.nb is not None and not intent.nb.empty else None
     if event.after == ((wanted,) if wanted is not None else ()):
         return []
     return _drifted(world, intent, _difference(wanted, event.after))
@@ -65,12 +78,20 @@ def rows_listed(world: World, event: RowsListed) -> list[str]:
         intent, state = world.intent(gateway), world.part(gateway, Part.NB)
         if intent is None or state is None:
             continue
-        missing = intent.nb is not None and bool(intent.nb.policies) and gateway not in present
+        # A writer that starts knows no membership: it is sent the whole.
+        if _set_drifted(world, gateway, MEMBERS, "a writer has started"):
+            touched.append(gateway)
+        missing = intent.nb is not None and not intent.nb.empty and gateway not in present
         unconfirmed = state.state == "applied" and state.programmed < state.generation
         if missing or unconfirmed:
             text = "its rows are missing" if missing else "its rows were not confirmed by the chassis"
             touched += _drifted(world, intent, text)
     return touched
+
+
+def members_observed(world: World, event: MembersObserved) -> list[str]:
+    text = f"port group {event.port_group}: {len(event.missing)} ports are missing, {len(event.foreign)} are not ours"
+    return [event.gateway] if _set_drifted(world, event.gateway, MEMBERS, text) else []
 
 
 def config_reported(world: World, event: ConfigApplied | ConfigFailed) -> list[str]:
@@ -80,7 +101,9 @@ def config_reported(world: World, event: ConfigApplied | ConfigFailed) -> list[s
     if event.generation < known.generation:
         return []
     if isinstance(event, ConfigApplied):
-        state = msgspec.structs.replace(known, generation=event.generation, sources=event.sources, error="")
+        state = msgspec.structs.replace(
+            known, generation=event.generation, sources=event.sources, default_snat=event.default_snat, error=""
+        )
     else:
         state = msgspec.structs.replace(known, error=event.message)
     world.put(AGENT, event.pod_uid, state)
@@ -99,31 +122,38 @@ def _settle(
     detail: dict[str, str] | None = None,
 ) -> list[str]:
     """Record the outcome of the last command of a part; that of an earlier command says nothing any more."""
-    try:
-        part = Part(event.part)
-    except ValueError:
-        return []  # a command that is no part of an intent, such as a Kubernetes Event
-    known = world.part(event.gateway, part)
+    known = world.part(event.gateway, event.part)  # none of a Kubernetes Event, which is no part of an intent
     if known is None or known.command_id != event.command_id:
         return []
     new = msgspec.structs.replace(known, state=state, message=message, detail=detail or {})
-    world.put(PART, f"{event.gateway}/{part.value}", new)
+    if event.part == MEMBERS and state == "applied":
+        new = msgspec.structs.replace(new, programmed=event.generation)
+    world.put(PART, f"{event.gateway}/{event.part}", new)
     return [event.gateway]
 
 
 def _drifted(world: World, intent: Intent, text: str) -> list[str]:
-    state = world.part(intent.gateway, Part.NB)
+    return [intent.gateway] if _set_drifted(world, intent.gateway, Part.NB.value, text) else []
+
+
+def _set_drifted(world: World, gateway: str, part: str, text: str) -> bool:
+    """Have a part sent again; False when there is nothing to send, or it will be sent again anyway."""
+    state = world.part(gateway, part)
     if state is None or state.state == "failed":
-        return []  # it will be sent again anyway
+        return False
     # Even when a command is under way: the observation may be of the moment after it. One more command does no harm.
-    world.put(PART, f"{intent.gateway}/{Part.NB.value}", msgspec.structs.replace(state, state="drifted", message=text))
-    return [intent.gateway]
+    world.put(PART, f"{gateway}/{part}", msgspec.structs.replace(state, state="drifted", message=text))
+    return True
 
 
 def _difference(wanted: NbRows | None, found: tuple[NbRows, ...]) -> str:
-    have = sum(len(rows.policies) for rows in found)
-    want = len(wanted.policies) if wanted is not None else 0
+    have = sum(_count(rows) for rows in found)
+    want = _count(wanted) if wanted is not None else 0
     return f"the Northbound database has {have} rows of this gateway that differ from the {want} that are wanted"
+
+
+def _count(rows: NbRows) -> int:
+    return len(rows.policies) + len(rows.static_routes) + len(rows.port_groups)
 
 
 def _orphan(world: World, event: RowsObserved) -> list[str]:

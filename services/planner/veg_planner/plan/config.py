@@ -3,7 +3,8 @@
 from ipaddress import ip_network
 
 from veg_contracts import addresses
-from veg_contracts.intent import NbRows, PodConfig, Route, Source
+from veg_contracts.base import Value
+from veg_contracts.intent import PodConfig, Route, Source
 from veg_planner.plan.network import Network
 from veg_planner.plan.sources import order
 
@@ -11,10 +12,24 @@ _INTERNAL = "eth0"
 _EXTERNAL = "net1"
 
 
-def config(
-    gateway: str, uid: str, network: Network, wanted: tuple[Source, ...], lingering: tuple[Source, ...]
-) -> PodConfig:
+class Traffic(Value, frozen=True, kw_only=True):
+    """What the pods must be ready for.
+
+    `wanted` sources, `lingering` ones that OVN may still send, `selected`: pods that labels select may come from
+    anywhere `inside` the VPC (CIDRs).
+    """
+
+    wanted: tuple[Source, ...]
+    lingering: tuple[Source, ...]
+    selected: bool
+    inside: tuple[str, ...]
+
+
+def config(gateway: str, uid: str, network: Network, traffic: Traffic) -> PodConfig:
     """The config without its generation (0): that is given when it differs from the last one."""
+    cidrs = {source.cidr for source in (*traffic.wanted, *traffic.lingering)}
+    if traffic.selected:
+        cidrs |= {cidr for cidr in traffic.inside if addresses.family(cidr) in network.families}
     return PodConfig(
         gateway=gateway,
         gateway_uid=uid,
@@ -22,30 +37,29 @@ def config(
         families=network.families,
         internal_interface=_INTERNAL,
         external_interface=_EXTERNAL,
-        routes=_routes(network, (*wanted, *lingering)),
-        sources=wanted,
-        lingering=lingering,
+        routes=_routes(network, cidrs),
+        sources=traffic.wanted,
+        lingering=traffic.lingering,
+        default_snat=traffic.selected,
     )
 
 
-def lingering_sources(
-    last: PodConfig | None, wanted: tuple[Source, ...], programmed: NbRows | None
-) -> tuple[Source, ...]:
+def lingering_sources(last: PodConfig | None, wanted: tuple[Source, ...], *, settled: bool) -> tuple[Source, ...]:
     """Sources that left the spec while OVN may still send their traffic here: they keep their NAT until it does not.
 
-    `programmed` are the rows that the chassis may still have flows for; None when they have the wanted ones.
+    `settled`: the chassis have the rows without them.
     """
-    if last is None or programmed is None:
+    if last is None or settled:
         return ()
     cidrs = {source.cidr for source in wanted}
     before = {source.cidr: source for source in (*last.lingering, *last.sources)}
     return tuple(before[cidr] for cidr in sorted(before, key=order) if cidr not in cidrs)
 
 
-def _routes(network: Network, taken: tuple[Source, ...]) -> tuple[Route, ...]:
-    """A route back for each source that the internal subnet does not contain (a contained one is on-link)."""
+def _routes(network: Network, cidrs: set[str]) -> tuple[Route, ...]:
+    """A route back for each CIDR that the internal subnet does not contain (a contained one is on-link)."""
     routes = []
-    for cidr in sorted({source.cidr for source in taken}, key=order):
+    for cidr in sorted(cidrs, key=order):
         family = addresses.family(cidr)
         internal = ip_network(addresses.masked(addresses.of_family(network.internal.cidr, family)))
         source = ip_network(cidr)

@@ -2,6 +2,7 @@
 
 from veg_contracts.base import Value
 from veg_contracts.intent import GatewayStatus, NbRows, PodConfig, Step, Workload
+from veg_planner.state import Selecting
 
 
 class Draft(Value, frozen=True, kw_only=True):
@@ -20,7 +21,8 @@ class Draft(Value, frozen=True, kw_only=True):
 
 
 class Plan(Value, frozen=True, kw_only=True):
-    """A draft and why it is so."""
+    """A draft and why it is so. `selecting` is by what the gateway selects pods from now on; None: by nothing."""
 
     draft: Draft
     steps: tuple[Step, ...]
+    selecting: Selecting | None = None

@@ -3,19 +3,20 @@
 import msgspec
 
 from veg_contracts.intent import Intent, NbRows, Part, Source
-from veg_contracts.objects import EgressGateway
+from veg_contracts.objects import EgressGateway, IPPool
+from veg_planner.plan import claims, pods, progress, routing
 from veg_planner.plan import config as pod_config
 from veg_planner.plan import network as networks
-from veg_planner.plan import pods, progress, routing
 from veg_planner.plan.draft import Draft, Plan
 from veg_planner.plan.network import Network
 from veg_planner.plan.notes import Notes
 from veg_planner.plan.removal import removal
 from veg_planner.plan.sources import sources
-from veg_planner.plan.spec import Spec, parse
 from veg_planner.plan.status import status
 from veg_planner.plan.subject import Subject
 from veg_planner.plan.workload import deployment_name, workload
+from veg_planner.spec import Spec
+from veg_planner.state import Selecting
 from veg_planner.world import World
 
 
@@ -28,15 +29,15 @@ def plan(world: World, gateway: str) -> Plan:
         return removal(world, gateway, last, notes)
     same = last is not None and last.gateway_uid == stored.uid
     subject = Subject(gateway=stored.object, uid=stored.uid, last=last if same else None)
-    spec = parse(subject.gateway.spec)
+    spec = world.spec(gateway)
     if not isinstance(spec, Spec):
-        for error in spec:
+        for error in spec or ():
             notes.refused("spec", str(error))
-        return _kept(subject, notes)
+        return _kept(world, subject, notes)
     _note_not_acted_on(spec, notes)
     network = networks.resolve(world, spec, notes)
     if network is None or not _may_change(world, subject, spec, network, notes):
-        return _kept(subject, notes)
+        return _kept(world, subject, notes)
     return _planned(world, subject, spec, network, notes)
 
 
@@ -44,9 +45,24 @@ def _planned(world: World, subject: Subject, spec: Spec, network: Network, notes
     gateway, uid = subject.gateway, subject.uid
     wanted = sources(world, spec, network, notes)
     serving = pods.members(world, gateway.key, uid, network, notes)
+    owners = claims.owners(world, network.vpc)
+    taken = routing.Wanted(
+        sources=_own(gateway.key, wanted, owners, notes),
+        selects=bool(spec.selectors),
+        owners=owners,
+        leads=claims.first_selecting(world, network.vpc) == gateway.key,
+    )
     # A gateway of no replicas has no nexthop, though its last pod may still be on its way out.
-    rows = routing.rows(network, wanted, serving, notes) if spec.replicas else NbRows()
-    config = pod_config.config(gateway.key, uid, network, wanted, _lingering(world, subject.last, rows, wanted))
+    rows = routing.rows(world, gateway.key, network, taken, serving, notes) if spec.replicas else NbRows()
+    settled = _settled(world, subject.last, rows)
+    last_config = subject.last.config if subject.last is not None else None
+    traffic = pod_config.Traffic(
+        wanted=wanted,
+        lingering=pod_config.lingering_sources(last_config, wanted, settled=settled),
+        selected=bool(spec.selectors) or (not settled and last_config is not None and last_config.default_snat),
+        inside=tuple(item.cidr for item in routing.subnets_inside(world, network.vpc)),
+    )
+    config = pod_config.config(gateway.key, uid, network, traffic)
     draft = Draft(
         gateway=gateway.key,
         gateway_uid=uid,
@@ -57,10 +73,25 @@ def _planned(world: World, subject: Subject, spec: Spec, network: Network, notes
     )
     progress.note(world, subject, draft, progress.Counted(replicas=spec.replicas, serving=serving), notes)
     new = status(gateway, spec.replicas, deployment_name(gateway, spec), serving, notes.steps)
-    return Plan(draft=msgspec.structs.replace(draft, status=new), steps=notes.steps)
+    return Plan(
+        draft=msgspec.structs.replace(draft, status=new),
+        steps=notes.steps,
+        selecting=Selecting(router=network.router, created_at=gateway.created_at, selectors=spec.selectors)
+        if spec.selectors
+        else None,
+    )
 
 
-def _kept(subject: Subject, notes: Notes) -> Plan:
+def _own(gateway: str, wanted: tuple[Source, ...], owners: dict[str, str], notes: Notes) -> tuple[Source, ...]:
+    """Those of the wanted sources that no older gateway has."""
+    for source in wanted:
+        if (owner := owners.get(source.cidr, gateway)) != gateway:
+            text = f"source {source.cidr} is taken by VpcEgressGateway {owner}, which is older"
+            notes.refused("sources", text)
+    return tuple(source for source in wanted if owners.get(source.cidr, gateway) == gateway)
+
+
+def _kept(world: World, subject: Subject, notes: Notes) -> Plan:
     """Nothing can be planned: what there was stays as it was, and the status says why."""
     last = subject.last
     kept = last.status if last is not None else None
@@ -76,7 +107,7 @@ def _kept(subject: Subject, notes: Notes) -> Plan:
         status=new,
         config=last.config if last is not None else None,
     )
-    return Plan(draft=draft, steps=notes.steps)
+    return Plan(draft=draft, steps=notes.steps, selecting=dict(world.selecting()).get(subject.gateway.key))
 
 
 def _may_change(world: World, subject: Subject, spec: Spec, network: Network, notes: Notes) -> bool:
@@ -90,28 +121,37 @@ def _may_change(world: World, subject: Subject, spec: Spec, network: Network, no
     if not (spec.image or world.settings.image):
         notes.refused("spec", "spec.image: '': the planner has no default image, so one is needed here")
         return False
-    if network.vpc != world.settings.default_vpc:
-        default = world.settings.default_vpc
-        text = f'spec.vpc: {network.vpc!r}: gateways of VPCs other than "{default}" are not acted on yet'
-        notes.refused("not acted on", text)
-        return False
-    return True
+    return _check_pools(world, spec, network, notes)
+
+
+def _check_pools(world: World, spec: Spec, network: Network, notes: Notes) -> bool:
+    fine = True
+    for field, name, subnet in (
+        ("spec.internalIPPool", spec.internal_ip_pool, network.internal),
+        ("spec.externalIPPool", spec.external_ip_pool, network.external),
+    ):
+        pool = world.find(IPPool, name) if name else None
+        if name and pool is None:
+            notes.waits("pool", f'{field}: IPPool "{name}" does not exist')
+        elif pool is not None and pool.subnet != subnet.name:
+            notes.refused("pool", f'{field}: IPPool "{name}" is of Subnet "{pool.subnet}", not of "{subnet.name}"')
+        else:
+            continue
+        fine = False
+    return fine
 
 
 def _note_not_acted_on(spec: Spec, notes: Notes) -> None:
     """What this version accepts and does not act on. It says so; it never ignores silently."""
     if spec.bfd.enabled:
         notes.done("not acted on", "spec.bfd.enabled: true: BFD is not acted on yet")
-    if spec.selectors:
-        notes.done("not acted on", f"spec.selectors: {len(spec.selectors)} selectors are not acted on yet")
     if spec.traffic_policy != "Cluster":
         notes.done("not acted on", f"spec.trafficPolicy: {spec.traffic_policy!r} is not acted on yet")
 
 
-def _lingering(world: World, last: Intent | None, rows: NbRows, wanted: tuple[Source, ...]) -> tuple[Source, ...]:
-    """Sources that may leave the config only after the chassis have the rows without them."""
+def _settled(world: World, last: Intent | None, rows: NbRows) -> bool:
+    """Whether the chassis have these rows: until then traffic may still come as the rows before say."""
     if last is None or last.nb is None:
-        return ()
+        return True
     state = world.part(last.gateway, Part.NB)
-    settled = rows == last.nb and state is not None and state.programmed >= last.generations.nb
-    return pod_config.lingering_sources(last.config, wanted, None if settled else last.nb)
+    return rows == last.nb and state is not None and state.programmed >= last.generations.nb

@@ -5,7 +5,7 @@ from veg_contracts.base import Value
 from veg_contracts.configuration import PlannerSettings
 from veg_contracts.objects import NetworkAttachment, Subnet, Vpc
 from veg_planner.plan.notes import Notes
-from veg_planner.plan.spec import Spec
+from veg_planner.spec import Spec
 from veg_planner.world import World
 
 

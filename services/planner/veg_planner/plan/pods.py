@@ -36,6 +36,11 @@ class Member(Value, frozen=True, kw_only=True):
         """Whether the agent forwards this source (under whatever address: a change of that is made in place)."""
         return self.agent is not None and any(taken.cidr == source.cidr for taken in self.agent.sources)
 
+    @property
+    def takes_selected(self) -> bool:
+        """Whether the agent forwards pods that are selected by labels."""
+        return self.agent is not None and self.agent.default_snat
+
     def applied(self, generation: int) -> bool:
         return self.agent is not None and self.agent.generation >= generation and not self.agent.error
 

@@ -9,7 +9,7 @@ from veg_planner.plan.draft import Draft
 from veg_planner.plan.notes import Notes
 from veg_planner.plan.pods import Member
 from veg_planner.plan.subject import Subject
-from veg_planner.world import World
+from veg_planner.world import MEMBERS, World
 
 
 class Counted(Value, frozen=True, kw_only=True):
@@ -28,6 +28,7 @@ def note(world: World, subject: Subject, draft: Draft, counted: Counted, notes: 
         notes.waits("pods", text)
     _note_agents(subject, draft, counted.serving, notes)
     _note_rows(world, subject, draft, notes)
+    _note_members(world, draft, notes)
 
 
 def same_config(one: PodConfig | None, other: PodConfig | None) -> bool:
@@ -37,16 +38,27 @@ def same_config(one: PodConfig | None, other: PodConfig | None) -> bool:
     return one == msgspec.structs.replace(other, generation=one.generation)
 
 
+def _note_members(world: World, draft: Draft, notes: Notes) -> None:
+    """Once the port group has had its members, one pod more or less does not make the gateway wait."""
+    if draft.nb is None or not draft.nb.port_groups:
+        return
+    state = world.part(draft.gateway, MEMBERS)
+    if state is None or state.gateway_uid != draft.gateway_uid or not state.programmed:
+        notes.waits("selectors", "waits for the selected pods to be written to OVN")
+    for older in world.lost_to(draft.gateway):
+        notes.done("selectors", f"pods that VpcEgressGateway {older} selects too stay with it: it is older")
+
+
 def _note_parts(world: World, draft: Draft, notes: Notes) -> None:
-    for part in Part:
+    for part in (*Part, MEMBERS):
         state = world.part(draft.gateway, part)
         if state is None or not state.message or state.gateway_uid != draft.gateway_uid:
             continue
         if state.state == "drifted":
-            notes.done("drift", f"{part.value}: {state.message}: it is repaired")
+            notes.done("drift", f"{part}: {state.message}: it is repaired")
         else:
             # Also while it is tried again: whether it failed for good is known only when it has been applied.
-            notes.refused(part.value, f"{part.value}: {state.message}")
+            notes.refused(str(part), f"{part}: {state.message}")
 
 
 def _note_deployment(world: World, draft: Draft, replicas: int, notes: Notes) -> None:
@@ -85,7 +97,7 @@ def _note_agents(subject: Subject, draft: Draft, serving: tuple[Member, ...], no
 
 def _note_rows(world: World, subject: Subject, draft: Draft, notes: Notes) -> None:
     last, state = subject.last, world.part(draft.gateway, Part.NB)
-    if draft.nb is None or (not draft.nb.policies and (last is None or last.nb is None)):
+    if draft.nb is None or (draft.nb.empty and (last is None or last.nb is None)):
         return
     if last is None or last.nb != draft.nb or state is None or state.gateway_uid != draft.gateway_uid:
         notes.waits("routing", "waits for the routing policies to be written to OVN")

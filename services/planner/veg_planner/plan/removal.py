@@ -55,7 +55,7 @@ def _out_of_ovn(world: World, last: Intent, notes: Notes) -> bool:
     if last.nb is None:
         return True
     state = world.part(last.gateway, Part.NB)
-    if last.nb.policies or state is None:
+    if not last.nb.empty or state is None:
         notes.waits("removal", "waits for the routing policies to leave OVN")
         return False
     if state.programmed >= last.generations.nb:

@@ -1,14 +1,23 @@
 """The sources of a gateway: which traffic it takes, from `spec.policies`, canonical and each once."""
 
+from collections.abc import Iterator
 from ipaddress import ip_network
 
 from veg_contracts import addresses
+from veg_contracts.base import Value
 from veg_contracts.intent import Source
 from veg_contracts.objects import Subnet
 from veg_planner.plan.network import Network
 from veg_planner.plan.notes import Notes
-from veg_planner.plan.spec import Spec
+from veg_planner.spec import Spec
 from veg_planner.world import World
+
+
+class Block(Value, frozen=True, kw_only=True):
+    """A CIDR that a policy names, masked."""
+
+    cidr: str
+    snat: bool
 
 
 def sources(world: World, spec: Spec, network: Network, notes: Notes) -> tuple[Source, ...]:
@@ -17,18 +26,24 @@ def sources(world: World, spec: Spec, network: Network, notes: Notes) -> tuple[S
     A source that is listed both with and without SNAT gets SNAT: nothing leaves un-NATed by an oversight.
     """
     snat_of: dict[str, bool] = {}
-    for number, policy in enumerate(spec.policies):
-        blocks = [addresses.masked(block) for block in policy.ip_blocks]
-        for name in policy.subnets:
-            blocks += _of_subnet(world, f"spec.policies[{number}].subnets", name, network, notes)
-        for block in blocks:
-            family = addresses.family(block)
-            if family not in network.families:
-                text = f"source {block} is not acted on: no IPv{family} gateway on both sides of this egress gateway"
-                notes.done("sources", text)
-                continue
-            snat_of[block] = snat_of.get(block, False) or policy.snat
+    for block in blocks(world, spec, network.vpc, notes):
+        family = addresses.family(block.cidr)
+        if family not in network.families:
+            text = f"source {block.cidr} is not acted on: no IPv{family} gateway on both sides of this egress gateway"
+            notes.done("sources", text)
+            continue
+        snat_of[block.cidr] = snat_of.get(block.cidr, False) or block.snat
     return tuple(Source(cidr=cidr, snat=snat_of[cidr]) for cidr in sorted(snat_of, key=order))
+
+
+def blocks(world: World, spec: Spec, vpc: str, notes: Notes) -> Iterator[Block]:
+    """What the policies of a gateway in that VPC name, in their order, with repetitions."""
+    for number, policy in enumerate(spec.policies):
+        for text in policy.ip_blocks:
+            yield Block(cidr=addresses.masked(text), snat=policy.snat)
+        for name in policy.subnets:
+            for cidr in _of_subnet(world, f"spec.policies[{number}].subnets", name, vpc, notes):
+                yield Block(cidr=cidr, snat=policy.snat)
 
 
 def order(cidr: str) -> tuple[int, int, int]:
@@ -37,21 +52,21 @@ def order(cidr: str) -> tuple[int, int, int]:
     return network.version, int(network.network_address), network.prefixlen
 
 
-def _of_subnet(world: World, field: str, name: str, network: Network, notes: Notes) -> list[str]:
+def _of_subnet(world: World, field: str, name: str, vpc: str, notes: Notes) -> list[str]:
     subnet = world.find(Subnet, name)
     if subnet is None:
         notes.waits("sources", f'{field}: Subnet "{name}" does not exist')
         return []
-    if (subnet.vpc or world.settings.default_vpc) != network.vpc:
-        notes.refused("sources", f'{field}: Subnet "{name}" belongs to Vpc "{subnet.vpc}", not to "{network.vpc}"')
+    if (subnet.vpc or world.settings.default_vpc) != vpc:
+        notes.refused("sources", f'{field}: Subnet "{name}" belongs to Vpc "{subnet.vpc}", not to "{vpc}"')
         return []
     if not subnet.validated:
         notes.waits("sources", f'{field}: Subnet "{name}" is not validated by Kube-OVN (condition Validated)')
         return []
-    blocks = []
+    found = []
     for member in addresses.split(subnet.cidr):
         try:
-            blocks.append(addresses.masked(member))
+            found.append(addresses.masked(member))
         except ValueError:
             notes.waits("sources", f'Subnet "{name}": spec.cidrBlock: {member!r} is not a CIDR')
-    return blocks
+    return found

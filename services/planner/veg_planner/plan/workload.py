@@ -13,7 +13,7 @@ from veg_contracts.configuration import PlannerSettings
 from veg_contracts.intent import Workload
 from veg_contracts.objects import EgressGateway
 from veg_planner.plan.network import Network
-from veg_planner.plan.spec import NodeTerm, Spec
+from veg_planner.spec import NodeTerm, Spec
 
 _DEFAULT_ROUTE: Final = {"4": "0.0.0.0/0", "6": "::/0"}
 _STATE_DIR: Final = "/var/lib/gw-agent"

@@ -13,6 +13,8 @@ from veg_contracts.base import Value
 
 _TIMER_MS_MAX: Final = 3_600_000
 _REPLICAS_MAX: Final = 10
+_LABEL_OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist")
+_NODE_OPERATORS: Final = (*_LABEL_OPERATORS, "Gt", "Lt")
 
 Replicas = Annotated[int, msgspec.Meta(ge=0, le=_REPLICAS_MAX)]
 TimerMs = Annotated[int, msgspec.Meta(ge=1, le=_TIMER_MS_MAX)]
@@ -93,7 +95,7 @@ class Spec(_Camel, frozen=True, kw_only=True):
     traffic_policy: str = "Cluster"
     tolerations: tuple[dict[str, Any], ...] = ()
     resources: dict[str, Any] = {}
-    pod_anti_affinity: str = "Required"
+    pod_anti_affinity: str = "Preferred"
 
 
 class FieldError(Value, frozen=True, kw_only=True):
@@ -120,6 +122,7 @@ def parse(raw: dict[str, Any]) -> Spec | tuple[FieldError, ...]:
         *_check_addresses("spec.externalIPs", spec.external_ips, spec.replicas),
         *_check_pools(spec),
         *_check_policies(spec),
+        *_check_selectors(spec),
     )
     return errors or spec
 
@@ -205,4 +208,35 @@ def _check_policies(spec: Spec) -> list[FieldError]:
                 field = f"spec.policies[{number}].ipBlocks[{index}]"
                 allowed = "an IPv4 or IPv6 address or CIDR is allowed"
                 errors.append(FieldError(field=field, value=_show(block), allowed=allowed))
+    return errors
+
+
+def _check_selectors(spec: Spec) -> list[FieldError]:
+    errors = []
+    for number, item in enumerate(spec.selectors):
+        for name, selector in (("namespaceSelector", item.namespace_selector), ("podSelector", item.pod_selector)):
+            if selector is not None:
+                field = f"spec.selectors[{number}].{name}.matchExpressions"
+                errors += _check_requirements(field, selector.match_expressions, _LABEL_OPERATORS)
+    for number, term in enumerate(spec.node_selector):
+        for name, requirements in (("matchExpressions", term.match_expressions), ("matchFields", term.match_fields)):
+            errors += _check_requirements(f"spec.nodeSelector[{number}].{name}", requirements, _NODE_OPERATORS)
+    return errors
+
+
+def _check_requirements(
+    field: str, requirements: tuple[Requirement, ...], operators: tuple[str, ...]
+) -> list[FieldError]:
+    errors = []
+    for index, requirement in enumerate(requirements):
+        where = f"{field}[{index}]"
+        if requirement.operator not in operators:
+            allowed = f"{', '.join(operators)} are allowed"
+            errors.append(FieldError(field=f"{where}.operator", value=_show(requirement.operator), allowed=allowed))
+        elif (requirement.operator in ("In", "NotIn")) and not requirement.values:
+            allowed = f"{requirement.operator} needs at least one value"
+            errors.append(FieldError(field=f"{where}.values", value="empty", allowed=allowed))
+        elif requirement.operator in ("Exists", "DoesNotExist") and requirement.values:
+            allowed = f"{requirement.operator} takes no values"
+            errors.append(FieldError(field=f"{where}.values", value=_show(requirement.values), allowed=allowed))
     return errors

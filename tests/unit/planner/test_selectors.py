@@ -1,0 +1,224 @@
+"""Pods selected by labels: which ones, by whom, and at what cost."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.simulation import GATEWAY, Simulation, gateway, pod
+
+from veg_contracts import names
+from veg_contracts.commands import ChangeMembers, EnsureMembers
+from veg_contracts.events import CommandRefused, MembersObserved, RowsListed
+from veg_contracts.intent import RoutePolicy
+from veg_contracts.objects import Namespace, Pod
+from veg_planner.selectors import matches, selects
+from veg_planner.spec import PodSelector, Selector
+
+GROUP = names.port_group(GATEWAY)
+APP = [{"podSelector": {"matchLabels": {"app": "web"}}}]
+
+
+def client(name: str, labels: dict[str, str] | None = None, **changes: Any) -> Pod:
+    made = Pod(
+        namespace="default",
+        name=name,
+        labels={"app": "web"} if labels is None else labels,
+        phase="Running",
+        allocated=True,
+        logical_router="ovn-cluster",
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def selecting(selectors: list[dict[str, Any]] = APP, **fields: Any) -> Simulation:
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.see(Namespace(name="default"))
+    simulation.create(selectors=selectors, **{"policies": []} | fields)
+    simulation.answer_all()
+    simulation.start_pods(1)
+    simulation.report_config(1)
+    simulation.answer_all()
+    return simulation
+
+
+def test_selected_pods_have_a_port_group_and_a_policy_and_snat() -> None:
+    simulation = selecting()
+    simulation.see(client("a"))
+    simulation.see(client("b", {"app": "db"}))
+    simulation.answer_all()
+
+    assert simulation.members[GATEWAY] == {"a.default"}
+    rows = simulation.rows[GATEWAY]
+    assert rows.port_groups == (GROUP,)
+    match = f"ip4.src == ${GROUP}_ip4"
+    policy = RoutePolicy(family="4", priority=29110, match=match, action="reroute", nexthops=("10.16.0.12",))
+    assert rows.policies == (policy,)
+    config = simulation.config[GATEWAY]
+    assert config is not None
+    assert config.default_snat
+    assert simulation.status().ready
+
+
+@pytest.mark.parametrize("selectors", [[{}], [{"podSelector": {}}], [{"namespaceSelector": {}, "podSelector": {}}]])
+def test_nil_and_empty_selectors_mean_all_but_gateway_pods(selectors: list[dict[str, Any]]) -> None:
+    simulation = selecting(selectors)
+    simulation.see(client("a", {}))
+    simulation.answer_all()
+    assert simulation.members[GATEWAY] == {"a.default"}
+    assert simulation.world.find(Pod, pod(0).key) is not None, "the gateway's own pod is there, and no member"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"host_network": True},
+        {"allocated": False},
+        {"logical_router": "vpc1"},
+        {"phase": "Succeeded"},
+        {"phase": "Failed"},
+        {"labels": {}},
+    ],
+)
+def test_a_pod_that_does_not_take_part_leaves(changes: dict[str, Any]) -> None:
+    simulation = selecting()
+    simulation.see(client("a"))
+    simulation.answer_all()
+    assert simulation.members[GATEWAY] == {"a.default"}
+
+    simulation.see(client("a", **changes))
+    simulation.answer_all()
+    assert simulation.members[GATEWAY] == set()
+
+
+def test_a_namespace_that_gains_the_label_brings_all_its_pods() -> None:
+    simulation = selecting([{"namespaceSelector": {"matchLabels": {"team": "red"}}}])
+    for name in "abc":
+        simulation.see(client(name, {}))
+    simulation.answer_all()
+    assert simulation.members[GATEWAY] == set()
+
+    simulation.see(Namespace(name="default", labels={"team": "red"}))
+    simulation.answer_all()
+    assert simulation.members[GATEWAY] == {"a.default", "b.default", "c.default"}
+    simulation.see(Namespace(name="default"))
+    simulation.answer_all()
+    assert simulation.members[GATEWAY] == set()
+
+
+def test_one_pod_more_costs_one_pod() -> None:
+    simulation = selecting()
+    for number in range(1000):
+        simulation.see(client(f"pod-{number}"))
+    simulation.answer_all_of(EnsureMembers, ChangeMembers)
+
+    outcome = simulation.see(client("one-more"))
+    (command,) = [outgoing.data for outgoing in outcome.commands]
+    assert isinstance(command, ChangeMembers)
+    assert (command.added, command.removed) == (("one-more.default",), ())
+    assert command.generation == command.base + 1
+    assert len(outcome.entries) <= 4
+
+
+def test_a_deleted_pod_leaves_and_may_come_back() -> None:
+    simulation = selecting()
+    simulation.see(client("a"))
+    simulation.lose(client("a"))
+    simulation.answer_all()
+    assert simulation.members[GATEWAY] == set()
+    simulation.see(client("a"), "another-uid")
+    simulation.answer_all()
+    assert simulation.members[GATEWAY] == {"a.default"}
+
+
+def test_a_writer_that_knows_another_membership_is_sent_the_whole() -> None:
+    simulation = selecting()
+    simulation.see(client("a"))
+    simulation.see(client("b"))
+    *_, last = [outgoing for outgoing in simulation.pending if isinstance(outgoing.data, ChangeMembers)]
+    simulation.pending.clear()
+    refused = CommandRefused(
+        command_id=last.id,
+        gateway=GATEWAY,
+        gateway_uid=last.data.gateway_uid,
+        part="members",
+        generation=last.data.generation,
+        applied_generation=40,
+    )
+    outcome = simulation.happen(refused)
+    (whole,) = [outgoing.data for outgoing in outcome.commands if isinstance(outgoing.data, EnsureMembers)]
+    assert whole.ports == ("a.default", "b.default")
+    assert whole.generation == 41
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        MembersObserved(gateway=GATEWAY, port_group=GROUP, generation=1, missing=("a.default",)),
+        RowsListed(gateways=(GATEWAY,)),
+    ],
+)
+def test_drift_and_a_new_writer_bring_the_whole(event: Any) -> None:
+    simulation = selecting()
+    simulation.see(client("a"))
+    simulation.answer_all()
+    outcome = simulation.happen(event)
+    (whole,) = [outgoing.data for outgoing in outcome.commands if isinstance(outgoing.data, EnsureMembers)]
+    assert whole.ports == ("a.default",)
+
+
+def test_of_two_gateways_the_oldest_has_the_pod_and_the_other_one_says_so() -> None:
+    simulation = selecting()
+    young = gateway(
+        name="young", spec={"externalSubnet": "macvlan1", "selectors": APP}, created_at="2026-02-01T00:00:00Z"
+    )
+    simulation.see(young)
+    simulation.see(client("a"))
+    simulation.answer_all()
+    assert simulation.members == {GATEWAY: {"a.default"}, "default/young": set()}
+    report = simulation.world.report("default/young")
+    assert report is not None
+    assert any("VpcEgressGateway default/gateway1 selects too" in step.text for step in report.steps)
+
+    simulation.see(gateway(deleting=True, generation=2, policies=[], selectors=APP))
+    simulation.answer_all()
+    assert simulation.members["default/young"] == {"a.default"}
+
+
+def test_selectors_that_go_take_the_port_group_and_at_last_the_snat_along() -> None:
+    simulation = selecting()
+    simulation.create(policies=[{"snat": True, "ipBlocks": ["10.17.0.0/16"]}], generation=2)
+    config = simulation.intent().config
+    assert config is not None
+    assert config.default_snat, "the chassis may still send selected pods here"
+    simulation.answer_all()
+    simulation.report_config(1)
+    simulation.answer_all()
+    simulation.report_config(1)
+    simulation.answer_all()
+    config = simulation.config[GATEWAY]
+    assert config is not None
+    assert not config.default_snat
+    assert simulation.rows[GATEWAY].port_groups == ()
+    assert simulation.status().ready
+
+
+LABELS = st.dictionaries(st.sampled_from("ab"), st.sampled_from("xy"))
+
+
+@given(LABELS, LABELS)
+def test_the_empty_selector_matches_everything(namespace: dict[str, str], labels: dict[str, str]) -> None:
+    assert selects((PodSelector(),), namespace, labels)
+    assert matches(Selector(), labels)
+    assert matches(None, labels)
+
+
+@given(LABELS, st.sampled_from("ab"), st.sets(st.sampled_from("xy"), min_size=1))
+def test_not_in_is_the_opposite_of_in(labels: dict[str, str], key: str, values: set[str]) -> None:
+    def requirement(operator: str) -> Selector:
+        raw = {"matchExpressions": [{"key": key, "operator": operator, "values": sorted(values)}]}
+        return msgspec.convert(raw, Selector)
+
+    assert matches(requirement("In"), labels) != matches(requirement("NotIn"), labels)
