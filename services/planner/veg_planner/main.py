@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from typing import Final
+from typing import Final, Literal
 
 import sqlalchemy as sa
 from nats.aio.client import Client
@@ -39,6 +39,7 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     management_network: str = ""
     agent_nats_url: str = ""
     agent_nats_secret: str = ""
+    custom_vpc_routing: Literal["static-route", "policy"] = "static-route"
 
     def planning(self) -> PlannerSettings:
         """What decisions depend on."""
@@ -48,6 +49,7 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
             management_network=self.management_network,
             agent_nats_url=self.agent_nats_url,
             agent_nats_secret=self.agent_nats_secret,
+            custom_vpc_routing=self.custom_vpc_routing,
         )
 
     def holder(self) -> str:
