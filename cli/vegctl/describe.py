@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from veg_contracts.commands import (
+    ChangeMembers,
     EnsureFinalizer,
+    EnsureMembers,
     EnsureNb,
     EnsureStatus,
     EnsureWorkload,
@@ -19,6 +21,7 @@ from veg_contracts.events import (
     ConfigApplied,
     ConfigFailed,
     KindListed,
+    MembersObserved,
     ObjectChanged,
     ObjectDeleted,
     PlannerConfigured,
@@ -59,7 +62,12 @@ def _policy(policy: RoutePolicy) -> str:
 
 
 def _rows(rows: NbRows) -> str:
-    return f"{rows.router}[{'; '.join(_policy(policy) for policy in rows.policies)}]" if rows.router else "no rows"
+    if rows.empty:
+        return "no rows"
+    words = [_policy(policy) for policy in rows.policies]
+    words += [f"{route.ip_prefix} src-ip {route.nexthop}" for route in rows.static_routes]
+    words += [f"port group {name}" for name in rows.port_groups]
+    return f"{rows.router}[{'; '.join(words)}]"
 
 
 def _all_rows(rows: tuple[NbRows, ...]) -> str:
@@ -105,6 +113,9 @@ _WORDS: Final[dict[type[Any], Callable[[Any], str]]] = {
     CommandRefused: lambda event: f"{event.part} {event.generation} refused: {event.applied_generation} is applied",
     RowsProgrammed: lambda event: f"nb {event.generation} programmed: every chassis is at nb_cfg {event.nb_cfg}",
     RowsObserved: _observed,
+    MembersObserved: lambda event: (
+        f"{event.port_group}: {len(event.missing)} ports missing, {len(event.foreign)} not ours"
+    ),
     RowsListed: lambda event: f"{len(event.gateways)} gateways own rows",
     ConfigApplied: lambda event: f"config {event.generation} applied by {event.pod}: {_sources(event.sources)}",
     ConfigFailed: lambda event: f"config {event.generation} failed in {event.pod}: {event.message}",
@@ -113,6 +124,11 @@ _WORDS: Final[dict[type[Any], Callable[[Any], str]]] = {
     Intent: _intent,
     Report: _report,
     EnsureNb: lambda command: f"nb {command.generation}: {_rows(command.rows)}",
+    EnsureMembers: lambda command: f"members {command.generation}: {len(command.ports)} ports",
+    ChangeMembers: lambda command: (
+        f"members {command.generation} after {command.base}: "
+        f"{', '.join([f'+{port}' for port in command.added] + [f'-{port}' for port in command.removed])}"
+    ),
     EnsureWorkload: lambda command: f"workload {command.generation}: Deployment {command.workload.name}",
     RemoveWorkload: lambda command: f"workload {command.generation}: remove Deployment {command.name}",
     EnsureFinalizer: _finalizer,
