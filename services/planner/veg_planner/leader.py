@@ -12,7 +12,9 @@ from nats.aio.msg import Msg
 
 from veg_contracts.commands import (
     AnyCommand,
+    ChangeMembers,
     EnsureFinalizer,
+    EnsureMembers,
     EnsureNb,
     EnsureStatus,
     EnsureWorkload,
@@ -35,6 +37,7 @@ from veg_planner.store.lease import Lease, LeaseLostError
 from veg_planner.store.outbox import SOURCE
 from veg_planner.store.rejected import Rejection
 from veg_planner.store.unit import DatabaseError
+from veg_planner.world import MEMBERS
 from veg_runtime import bus, clock, logs
 from veg_runtime.service import Health
 
@@ -47,26 +50,26 @@ _EXISTS_EVERY_S: Final = 5.0
 _LOOK_S: Final = 2.0
 _SUBJECT: Final = "veg.evt.planner"
 
+_PARTS: Final[dict[type[AnyCommand], str]] = {
+    EnsureNb: Part.NB,
+    EnsureMembers: MEMBERS,
+    ChangeMembers: MEMBERS,
+    EnsureWorkload: Part.WORKLOAD,
+    RemoveWorkload: Part.WORKLOAD,
+    EnsureFinalizer: Part.FINALIZER,
+    EnsureStatus: Part.STATUS,
+    PublishConfig: Part.CONFIG,
+    RecordKubeEvent: "",
+}
+
 log = logs.get("leader")
 
 ResultT = TypeVar("ResultT")
 
 
 def part_of(command: AnyCommand) -> str:
-    """The part of the intent that a command carries; a Kubernetes Event is of none."""
-    match command:
-        case EnsureNb():
-            return Part.NB
-        case EnsureWorkload() | RemoveWorkload():
-            return Part.WORKLOAD
-        case EnsureFinalizer():
-            return Part.FINALIZER
-        case EnsureStatus():
-            return Part.STATUS
-        case PublishConfig():
-            return Part.CONFIG
-        case RecordKubeEvent():
-            return ""
+    """The part that a command carries, as its outcomes name it; a Kubernetes Event is of none."""
+    return _PARTS[type(command)]
 
 
 class Leader:

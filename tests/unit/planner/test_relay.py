@@ -5,10 +5,10 @@ import pytest
 from support.simulation import GATEWAY, created
 
 from veg_contracts.base import encode
-from veg_contracts.commands import PublishConfig
+from veg_contracts.commands import COMMAND_TYPES, AnyCommand, PublishConfig
 from veg_contracts.envelope import Envelope, from_message, type_name
 from veg_planner.bus.relay import message_of
-from veg_planner.leader import part_of
+from veg_planner.leader import _PARTS, part_of
 
 
 def messages() -> list[Envelope]:
@@ -46,3 +46,8 @@ def test_no_config_is_a_removal() -> None:
 def test_every_command_but_a_kubernetes_event_is_of_the_part_that_was_decided() -> None:
     for outgoing in created().sent:
         assert part_of(outgoing.data) == (outgoing.part.value if outgoing.part else "")
+
+
+@pytest.mark.parametrize("kind", COMMAND_TYPES.values())
+def test_the_part_of_every_command_is_known(kind: type[AnyCommand]) -> None:
+    assert kind in _PARTS
