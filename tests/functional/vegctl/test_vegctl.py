@@ -111,13 +111,13 @@ def test_log_tells_the_story_in_order_with_causes(database: Database) -> None:
 
 
 def test_log_names_everything_in_words(decider: Decider, database: Database) -> None:
-    rows = NbRows(router="ovn-cluster")
+    rows = NbRows(router="ovn-cluster", port_groups=("group",))
     drift = RowsObserved(gateway="default/gateway1", reason="drift", before=(rows,), after=())
     decider.process([event("drift", "veg.evt.ovn.gateway.default.gateway1", drift)])
     output = vegctl(database, "log").output
     for words in (
         "Subnet ovn-default at version",
-        "drift of default/gateway1: before ovn-cluster[]; after no rows",
+        "drift of default/gateway1: before ovn-cluster[port group group]; after no rows",
         "finalizer 1: have it",
         "Deployment gateway1",
         "config 12 applied by gateway1-0: 10.20.0.0/24",

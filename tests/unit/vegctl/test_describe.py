@@ -21,7 +21,7 @@ def test_drift_is_told_with_before_and_after() -> None:
     event = RowsObserved(
         gateway="a/b", reason="drift", before=(NbRows(router="r", policies=(policy,)),), after=(NbRows(router="r"),)
     )
-    assert describe(event) == ("drift of a/b: before r[29100 ip4.src == 10.16.0.0/16 reroute 10.16.0.2]; after r[]")
+    assert describe(event) == ("drift of a/b: before r[29100 ip4.src == 10.16.0.0/16 reroute 10.16.0.2]; after no rows")
 
 
 def test_a_report_tells_what_is_open_first() -> None:
