@@ -1,5 +1,6 @@
 """Addresses as Kube-OVN writes them: one per family in one string, joined by a comma."""
 
+from functools import lru_cache
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import Final
 
@@ -11,6 +12,8 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+# A gateway with thousands of sources names each of them several times in one plan.
+@lru_cache(maxsize=65536)
 def parse(text: str) -> IPv4Interface | IPv6Interface:
     """An address or CIDR.
 

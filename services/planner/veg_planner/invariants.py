@@ -1,5 +1,7 @@
 """What must be true of every intent, whatever led to it. Checked in production too, before an intent is recorded."""
 
+from collections import Counter
+
 from veg_contracts import addresses
 from veg_contracts.intent import NbRows, PodConfig, RoutePolicy
 from veg_planner.plan.draft import Draft
@@ -39,6 +41,6 @@ def _of_config(config: PodConfig | None) -> list[str]:
     if config is None:
         return []
     cidrs = [source.cidr for source in (*config.sources, *config.lingering)]
-    found = [f"source {cidr} is in the config twice" for cidr in sorted(set(cidrs)) if cidrs.count(cidr) > 1]
+    found = [f"source {cidr} is in the config twice" for cidr, times in sorted(Counter(cidrs).items()) if times > 1]
     found += [f"source {cidr} has host bits" for cidr in cidrs if addresses.masked(cidr) != cidr]
     return found
