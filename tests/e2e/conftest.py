@@ -4,7 +4,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from support.checker import problems
 from support.lab import Lab, eventually, example
+
+# Longer than any repair takes: the agents look every 10 s at what somebody may have changed.
+SETTLE_S = 20
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +33,18 @@ def client(lab: Lab) -> str:
 def running(lab: Lab, name: str) -> bool:
     status = lab.get("pod", name)["status"]
     return all(container["ready"] for container in status.get("containerStatuses", [{"ready": False}]))
+
+
+@pytest.fixture(autouse=True)
+def _as_the_document_says(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After every test that has used the lab: every gateway that says it is ready is what the document says."""
+    yield
+    if "lab" in request.fixturenames:
+        lab: Lab = request.getfixturevalue("lab")
+        eventually(lambda: agrees(lab), SETTLE_S, "the lab is as the document says")
+
+
+def agrees(lab: Lab) -> bool:
+    found = problems(lab)
+    assert not found, "\n".join(found)
+    return True
