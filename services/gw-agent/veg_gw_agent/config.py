@@ -1,11 +1,16 @@
 """Reads a config from the bus or the disk and checks it, so that nothing malformed reaches the kernel. Pure."""
 
+import re
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import msgspec
 
 from veg_contracts.addresses import FAMILIES, family, masked, parse
 from veg_contracts.intent import PodConfig, Route
+
+# Linux takes more; these need no quotes in a rule, and mean one interface (iptables takes "net+" for many).
+_INTERFACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,14}")
 
 
 class MalformedConfigError(ValueError):
@@ -42,6 +47,9 @@ def _problems(config: PodConfig) -> Iterator[str]:
     for index, text in enumerate(config.families):
         if text not in FAMILIES:
             yield f"families[{index}]: {text!r}, must be one of {', '.join(FAMILIES)}"
+    for name in ("internal_interface", "external_interface"):
+        if not _INTERFACE.fullmatch(getattr(config, name)):
+            yield f"{name}: {getattr(config, name)!r} is no name of an interface"
     for name in ("sources", "lingering"):
         for index, source in enumerate(getattr(config, name)):
             yield from _no_cidr(f"{name}[{index}].cidr", source.cidr)

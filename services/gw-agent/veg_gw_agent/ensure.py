@@ -101,12 +101,12 @@ def _ensure_tracking(family: str) -> tuple[str, ...]:
 
 def _ensure_nat(config: PodConfig, family: str) -> tuple[str, ...]:
     want = nat.wanted(config, family)
-    have = nat.found(netfilter.saved(family, "nat"), family)
+    have = nat.found(netfilter.saved(family, "nat"))
     text = nat.restore_input(want, have)
     if not text:
         return ()
     netfilter.restore(family, text)
-    after = nat.found(netfilter.saved(family, "nat"), family)
+    after = nat.found(netfilter.saved(family, "nat"))
     if after != want:  # somebody else writes too: say so, the next pass tries again
         raise KernelError(f"NAT rules of IPv{family}: are {', '.join(after) or 'none'} after the change, not as wanted")
     return nat.changes(want, have)

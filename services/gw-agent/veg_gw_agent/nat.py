@@ -1,4 +1,7 @@
-"""The NAT rules of a config, and the least change from what is found to what is wanted. Pure."""
+"""The NAT rules of a config, and the least change from what is found to what is wanted. Pure.
+
+A rule is its specification as `iptables-save` writes it, without the verb: "POSTROUTING -s 10.16.0.0/16 -j …".
+"""
 
 import re
 from typing import Final
@@ -7,16 +10,24 @@ from veg_contracts.addresses import family as family_of
 from veg_contracts.addresses import masked
 from veg_contracts.intent import PodConfig, Source
 
-# A rule of exactly this shape is ours; every other rule belongs to somebody else and is never touched.
+# Rules of exactly these shapes are ours; every other rule belongs to somebody else and is never touched.
 # iptables leaves `-s` out for a source of prefix length 0.
-_RULE: Final = re.compile(r"-A POSTROUTING(?: -s (?P<source>\S+))? -j MASQUERADE --random-fully")
+_OURS: Final = tuple(
+    re.compile(f"-A POSTROUTING{shape}")
+    for shape in (
+        r"(?: -s (?P<source>\S+))?(?P<rest> -j MASQUERADE --random-fully)",
+        r"(?: -s (?P<source>\S+))?(?P<rest> -o \S+ -j RETURN)",
+        r"(?P<source>)(?P<rest> -o \S+ -j MASQUERADE --random-fully)",
+    )
+)
 # The kernel tracks connections in a namespace only while a rule there needs it. With the last NAT rule gone, even for a
 # moment, it would forget them all: open connections would be reset, and later be taken for new ones and given another
 # address. This rule, without a target, needs tracking for as long as the pod lives and does nothing else. It is in
 # another table, so that the nat table shows what the user's document shows.
 TRACKING_TABLE: Final = "mangle"
 _TRACKING_RULE: Final = "-A FORWARD -m conntrack --ctstate INVALID"
-_ANY: Final = {"4": "0.0.0.0/0", "6": "::/0"}
+_MASQUERADE: Final = " -j MASQUERADE --random-fully"
+_ANY: Final = ("0.0.0.0/0", "::/0")
 
 
 def taken(config: PodConfig) -> tuple[Source, ...]:
@@ -29,17 +40,29 @@ def taken(config: PodConfig) -> tuple[Source, ...]:
 
 
 def wanted(config: PodConfig, family: str) -> tuple[str, ...]:
-    """The CIDRs that leave under the gateway's own address, each once, in the order of the config."""
+    """The rules of that family, each once.
+
+    A source with SNAT has one, in the order of the config. With `default_snat` everything else leaves under the
+    gateway's address as well, so that a forwarded source has to be named: before all others, as the first match
+    counts. Those rules and the last one name the external interface: what goes back inside is nobody's to change.
+    """
     if family not in config.families:
         return ()
-    cidrs = (source.cidr for source in taken(config) if source.snat and family_of(source.cidr) == family)
-    return tuple(dict.fromkeys(cidrs))
+    sources = [source for source in taken(config) if family_of(source.cidr) == family]
+    with_snat = {source.cidr for source in sources if source.snat}
+    rules = [_rule(source.cidr, _MASQUERADE) for source in sources if source.snat]
+    if config.default_snat:
+        outside = f" -o {config.external_interface}"
+        forwarded = [source.cidr for source in sources if source.cidr not in with_snat]
+        rules = [*(_rule(cidr, f"{outside} -j RETURN") for cidr in forwarded), *rules, _rule("", outside + _MASQUERADE)]
+    return tuple(dict.fromkeys(rules))
 
 
-def found(saved: str, family: str) -> tuple[str, ...]:
-    """The CIDRs of the rules of ours in the output of `iptables-save -t nat`, in their order, doubles included."""
-    matches = (_RULE.fullmatch(line.strip()) for line in saved.splitlines())
-    return tuple(masked(match["source"] or _ANY[family]) for match in matches if match)
+def found(saved: str) -> tuple[str, ...]:
+    """The rules of ours in the output of `iptables-save -t nat`, in their order, doubles included."""
+    lines = [line.strip() for line in saved.splitlines()]
+    matches = (match for line in lines for shape in _OURS if (match := shape.fullmatch(line)))
+    return tuple(_rule(match["source"] or "", match["rest"]) for match in matches)
 
 
 def restore_input(want: tuple[str, ...], have: tuple[str, ...]) -> str:
@@ -54,8 +77,8 @@ def restore_input(want: tuple[str, ...], have: tuple[str, ...]) -> str:
     if want == have:
         return ""
     keep = _head(want, have)
-    lines = [f"-A {_specification(cidr)}" for cidr in want[keep:]]
-    lines += [f"-D {_specification(cidr)}" for cidr in have[keep:]]
+    lines = [f"-A {rule}" for rule in want[keep:]]
+    lines += [f"-D {rule}" for rule in have[keep:]]
     return "\n".join(["*nat", *lines, "COMMIT", ""])
 
 
@@ -68,8 +91,8 @@ def tracking_input(saved: str) -> str:
 
 def changes(want: tuple[str, ...], have: tuple[str, ...]) -> tuple[str, ...]:
     """The same in words, for the log."""
-    added = [f"added NAT of {cidr}" for cidr in want if cidr not in have]
-    removed = [f"removed NAT of {cidr}" for cidr in dict.fromkeys(have) if cidr not in want]
+    added = [f"added NAT rule {rule}" for rule in want if rule not in have]
+    removed = [f"removed NAT rule {rule}" for rule in dict.fromkeys(have) if rule not in want]
     return tuple(added + removed) or ("put the NAT rules in order",)
 
 
@@ -80,5 +103,6 @@ def _head(want: tuple[str, ...], have: tuple[str, ...]) -> int:
     return keep
 
 
-def _specification(cidr: str) -> str:
-    return f"POSTROUTING -s {cidr} -j MASQUERADE --random-fully"
+def _rule(source: str, rest: str) -> str:
+    cidr = masked(source) if source else ""
+    return f"POSTROUTING{'' if cidr in ('', *_ANY) else f' -s {cidr}'}{rest}"

@@ -22,6 +22,7 @@ def applied(held: Held, pod: Pod, progress: Progress, time: str) -> Envelope:
         pod_uid=pod.uid,
         generation=config.generation,
         sources=nat.taken(config),
+        default_snat=config.default_snat,
     )
     return _envelope(data, held, progress, time)
 

@@ -304,7 +304,17 @@ class Agents:
         return self._log.read_text()
 
     def says(self, text: str) -> None:
-        until(lambda: text in self.log(), f"the agent says {text!r}; it said:\n{self.log()}")
+        self._until(lambda: text in self.log(), f"the agent says {text!r}")
+
+    def applies(self, generation: int) -> None:
+        ready = (True, f"generation {generation} is applied")
+        self._until(lambda: self.ready() == ready, ready[1])
+
+    def _until(self, condition: Callable[[], bool], what: str) -> None:
+        try:
+            until(condition, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the agent said:\n{self.log()}") from error
 
     def ready(self) -> tuple[bool, str]:
         done = subprocess.run(

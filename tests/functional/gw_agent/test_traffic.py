@@ -2,42 +2,15 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any, Protocol
+
+from functional.gw_agent.traffic import Connection, serve
 
 from veg_contracts.intent import PodConfig
 
 Config = Callable[..., PodConfig]
 Wait = Callable[..., Any]
-
-# Answers each line with the number in it and the address it saw.
-SERVER = """
-import socketserver
-class Handler(socketserver.StreamRequestHandler):
-    def handle(self):
-        for line in self.rfile:
-            self.wfile.write(line.strip() + b" " + self.client_address[0].encode() + b"\\n")
-class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-Server(("172.17.0.1", 8080), Handler).serve_forever()
-"""
-# One connection; a number each 10 ms until the standard input closes; prints the addresses seen and the longest wait.
-CLIENT = """
-import select, socket, sys, time
-connection = socket.create_connection(("172.17.0.1", 8080), timeout=10)
-lines, number, longest, seen = connection.makefile(), 0, 0.0, set()
-print("open", flush=True)
-while not select.select([sys.stdin], [], [], 0.01)[0]:
-    number += 1
-    start = time.monotonic()
-    connection.sendall(b"%d\\n" % number)
-    echoed, address = lines.readline().split()
-    longest = max(longest, time.monotonic() - start)
-    assert int(echoed) == number
-    seen.add(address)
-print(*sorted(seen), number, round(longest * 1000))
-"""
 
 
 class Machine(Protocol):
@@ -58,10 +31,6 @@ class Agent(Protocol):
     def ready(self) -> tuple[bool, str]: ...
 
 
-def listening(machine: Machine) -> bool:
-    return "172.17.0.1:8080" in machine.run("external", "ss", "-ltn")
-
-
 def test_connections_go_on_through_every_change(
     machine: Machine, bus: Bus, agent: Agent, config: Config, wait: Wait
 ) -> None:
@@ -69,13 +38,9 @@ def test_connections_go_on_through_every_change(
     bus.put(config(1, "10.16.0.0/16"))
     agent.start()
     wait(lambda: agent.ready()[0], "ready")
-    machine.start("external", sys.executable, "-c", SERVER)
-    wait(lambda: listening(machine), "the server listens")
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    client = machine.start("client", sys.executable, "-c", CLIENT, **pipes)
-    ping = machine.start("client", "ping", "-q", "-i", "0.02", "172.17.0.1", **pipes)
-    assert client.stdout
-    assert client.stdout.readline() == "open\n"
+    serve(machine, wait)
+    connection = Connection(machine, "10.16.0.9")
+    ping = machine.start("client", "ping", "-q", "-i", "0.02", "172.17.0.1", stdout=subprocess.PIPE)
 
     # The rule of the connection goes, comes back and changes its place; in generation 12 there is no rule at all.
     for generation in range(2, 15):
@@ -89,30 +54,12 @@ def test_connections_go_on_through_every_change(
     agent.start()
     wait(lambda: len(machine.nat()) == 3, "configured from the disk")
 
-    answers, _ = client.communicate("", timeout=20)
-    seen, number, longest_ms = answers.split()
-    assert seen == "172.17.0.11"
-    assert int(number) > 50
-    assert int(longest_ms) < 200
+    end = connection.end()
+    assert end.address == "172.17.0.11"
+    assert end.answers > 50
+    assert end.longest_ms < 200
     ping.send_signal(2)
     summary, _ = ping.communicate(timeout=20)
     lost = re.search(r"(\d+) packets transmitted, (\d+) received", summary)
     assert lost is not None, summary
     assert lost[1] == lost[2], summary
-
-
-def test_without_snat_the_external_host_sees_the_client(
-    machine: Machine, bus: Bus, agent: Agent, config: Config, wait: Wait
-) -> None:
-    machine.run("external", "ip", "route", "add", "10.16.0.0/16", "via", "172.17.0.11")
-    machine.start("external", sys.executable, "-c", SERVER)
-    wait(lambda: listening(machine), "the server listens")
-    bus.start()
-    bus.put(config(1, plain=("10.16.0.0/16",)))
-    agent.start()
-    wait(lambda: agent.ready()[0], "ready")
-    once = "import socket; c = socket.create_connection(('172.17.0.1', 8080)); c.sendall(b'1\\n'); print(c.recv(99))"
-    assert "10.16.0.9" in machine.run("client", sys.executable, "-c", once)
-    bus.put(config(2, "10.16.0.0/16"))
-    wait(lambda: machine.nat() != [], "applied")
-    assert "172.17.0.11" in machine.run("client", sys.executable, "-c", once)

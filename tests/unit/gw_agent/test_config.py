@@ -37,6 +37,9 @@ def test_a_good_one_is_read() -> None:
         ({"routes": [ROUTE | {"gateway": "10.0.0.0/8"}]}, "routes[0].gateway: '10.0.0.0/8' is no address"),
         ({"routes": [ROUTE | {"gateway": "fd00::1"}]}, "routes[0].gateway: 'fd00::1' is not of the family"),
         ({"routes": [ROUTE | {"interface": ""}]}, "routes[0].interface: is empty"),
+        ({"external_interface": ""}, "external_interface: '' is no name of an interface"),
+        ({"external_interface": "net1\n-F"}, "external_interface: 'net1\\n-F' is no name of an interface"),
+        ({"internal_interface": "eth+"}, "internal_interface: 'eth+' is no name of an interface"),
         ({"routes": [ROUTE, ROUTE]}, "routes[1].destination: '10.17.0.0/16' is there twice"),
     ],
 )

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,13 +18,20 @@ SAVED = """\
 -A POSTROUTING -s 10.17.0.0/16 -o net1 -j MASQUERADE --random-fully
 -A POSTROUTING -s 10.18.0.0/16 -j MASQUERADE
 -A POSTROUTING -j MASQUERADE --random-fully
+-A POSTROUTING -s 10.19.0.0/16 -o net1 -j RETURN
+-A POSTROUTING -s 10.20.0.0/16 -j RETURN
+-A POSTROUTING -o net1 -j MASQUERADE --random-fully
 -A POSTROUTING -s 10.1.1.1/32 -j MASQUERADE --random-fully
 COMMIT
 """
 
 
 def config(
-    *, families: Sequence[str] = ("4",), sources: Sequence[Source], lingering: Sequence[Source] = ()
+    *,
+    families: Sequence[str] = ("4",),
+    sources: Sequence[Source],
+    lingering: Sequence[Source] = (),
+    default_snat: bool = False,
 ) -> PodConfig:
     return PodConfig(
         gateway="default/gateway1",
@@ -32,6 +40,7 @@ def config(
         families=tuple(families),
         sources=tuple(sources),
         lingering=tuple(lingering),
+        default_snat=default_snat,
     )
 
 
@@ -39,19 +48,32 @@ def source(cidr: str, snat: bool = True) -> Source:
     return Source(cidr=cidr, snat=snat)
 
 
+def rule(cidr: str) -> str:
+    return f"POSTROUTING -s {cidr} -j MASQUERADE --random-fully"
+
+
+def forwarded(cidr: str) -> str:
+    return f"POSTROUTING -s {cidr} -o net1 -j RETURN"
+
+
+EVERYTHING = "POSTROUTING -j MASQUERADE --random-fully"
+THE_REST = "POSTROUTING -o net1 -j MASQUERADE --random-fully"
+
+
 def test_only_rules_of_exactly_our_shape_are_ours() -> None:
-    assert nat.found(SAVED, "4") == ("10.16.0.0/16", "0.0.0.0/0", "10.1.1.1/32")
+    ours = (rule("10.16.0.0/16"), EVERYTHING, forwarded("10.19.0.0/16"), THE_REST, rule("10.1.1.1/32"))
+    assert nat.found(SAVED) == ours
 
 
 def test_a_source_without_snat_has_no_rule() -> None:
     assert nat.wanted(config(sources=[source("10.16.0.0/16"), source("10.17.0.0/16", snat=False)]), "4") == (
-        "10.16.0.0/16",
+        rule("10.16.0.0/16"),
     )
 
 
 def test_a_lingering_source_keeps_its_rule() -> None:
     wanted = nat.wanted(config(sources=[source("10.16.0.0/16")], lingering=[source("10.1.0.0/16")]), "4")
-    assert wanted == ("10.16.0.0/16", "10.1.0.0/16")
+    assert wanted == (rule("10.16.0.0/16"), rule("10.1.0.0/16"))
 
 
 def test_a_source_that_stays_without_snat_counts_as_the_config_has_it_now() -> None:
@@ -61,12 +83,52 @@ def test_a_source_that_stays_without_snat_counts_as_the_config_has_it_now() -> N
 
 
 def test_a_source_named_twice_has_one_rule() -> None:
-    assert nat.wanted(config(sources=[source("10.16.0.0/16"), source("10.16.0.0/16")]), "4") == ("10.16.0.0/16",)
+    assert nat.wanted(config(sources=[source("10.16.0.0/16"), source("10.16.0.0/16")]), "4") == (rule("10.16.0.0/16"),)
+
+
+def test_a_source_of_length_zero_is_written_as_iptables_writes_it() -> None:
+    assert nat.wanted(config(sources=[source("0.0.0.0/0")]), "4") == (EVERYTHING,)
+
+
+def test_by_default_snat_forwarded_sources_return_first_and_the_rest_is_masqueraded_last() -> None:
+    selecting = config(
+        sources=[source("10.16.0.0/16"), source("10.17.0.0/16", snat=False)],
+        lingering=[source("10.18.0.0/16"), source("10.19.0.0/16", snat=False)],
+        default_snat=True,
+    )
+    assert nat.wanted(selecting, "4") == (
+        forwarded("10.17.0.0/16"),
+        forwarded("10.19.0.0/16"),
+        rule("10.16.0.0/16"),
+        rule("10.18.0.0/16"),
+        THE_REST,
+    )
+    assert nat.wanted(selecting, "6") == ()
+
+
+def test_by_default_snat_a_source_that_is_named_both_ways_has_snat() -> None:
+    both = [source("10.16.0.0/16"), source("10.16.0.0/16", snat=False)]
+    assert nat.wanted(config(sources=both, default_snat=True), "4") == (rule("10.16.0.0/16"), THE_REST)
+
+
+def test_selectors_alone_need_one_rule_of_each_family() -> None:
+    selecting = config(families=("4", "6"), sources=[], default_snat=True)
+    assert (nat.wanted(selecting, "4"), nat.wanted(selecting, "6")) == ((THE_REST,), (THE_REST,))
+
+
+def test_the_rules_name_the_external_interface_of_the_config() -> None:
+    moved = msgspec.structs.replace(config(sources=[], default_snat=True), external_interface="net2")
+    assert nat.wanted(moved, "4") == ("POSTROUTING -o net2 -j MASQUERADE --random-fully",)
+    assert nat.found("-A POSTROUTING -o net1 -j MASQUERADE --random-fully") == (THE_REST,), "so that it goes"
 
 
 @pytest.mark.parametrize(
     ("families", "v4", "v6"),
-    [(("4",), ("10.16.0.0/16",), ()), (("6",), (), ("fd00::/64",)), (("4", "6"), ("10.16.0.0/16",), ("fd00::/64",))],
+    [
+        (("4",), (rule("10.16.0.0/16"),), ()),
+        (("6",), (), (rule("fd00::/64"),)),
+        (("4", "6"), (rule("10.16.0.0/16"),), (rule("fd00::/64"),)),
+    ],
 )
 def test_each_family_of_the_config_has_its_own_table(
     families: tuple[str, ...], v4: tuple[str, ...], v6: tuple[str, ...]
@@ -76,11 +138,12 @@ def test_each_family_of_the_config_has_its_own_table(
 
 
 def test_equal_needs_no_transaction() -> None:
-    assert nat.restore_input(("10.16.0.0/16",), ("10.16.0.0/16",)) == ""
+    assert nat.restore_input((rule("10.16.0.0/16"),), (rule("10.16.0.0/16"),)) == ""
 
 
 def test_new_rules_come_before_old_ones_go_and_the_right_head_stays() -> None:
-    text = nat.restore_input(("10.16.0.0/16", "10.17.0.0/16"), ("10.16.0.0/16", "10.18.0.0/16"))
+    first = rule("10.16.0.0/16")
+    text = nat.restore_input((first, rule("10.17.0.0/16")), (first, rule("10.18.0.0/16")))
     assert text.splitlines() == [
         "*nat",
         "-A POSTROUTING -s 10.17.0.0/16 -j MASQUERADE --random-fully",
@@ -100,16 +163,19 @@ def carry_out(text: str, have: Sequence[str]) -> tuple[str, ...]:
     rules = list(have)
     for line in text.splitlines():
         if line.startswith("-A"):
-            rules.append(line.split()[3])
+            rules.append(line.removeprefix("-A "))
         elif line.startswith("-D"):
-            rules.remove(line.split()[3])
+            rules.remove(line.removeprefix("-D "))
     return tuple(rules)
 
 
-CIDRS = st.sampled_from(["10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16", "10.4.0.0/16"])
+RULES = st.sampled_from(
+    [rule("10.1.0.0/16"), rule("10.2.0.0/16"), EVERYTHING, THE_REST, forwarded("10.1.0.0/16"), forwarded("10.3.0.0/16")]
+)
 
 
-@given(want=st.lists(CIDRS, unique=True), have=st.lists(CIDRS))
+@given(want=st.lists(RULES, unique=True), have=st.lists(RULES))
 def test_whatever_is_found_one_transaction_leads_to_what_is_wanted(want: list[str], have: list[str]) -> None:
     text = nat.restore_input(tuple(want), tuple(have))
     assert carry_out(text, have) == tuple(want)
+    assert nat.found("\n".join(f"-A {line}" for line in want)) == tuple(want)

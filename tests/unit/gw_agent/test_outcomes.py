@@ -7,7 +7,14 @@ from veg_gw_agent.state import Held, Progress
 
 SOURCE, OLD = Source(cidr="10.16.0.0/16", snat=True), Source(cidr="10.17.0.0/16", snat=True)
 HELD = Held(
-    config=PodConfig(gateway="default/gateway1", gateway_uid="u1", generation=4, sources=(SOURCE,), lingering=(OLD,)),
+    config=PodConfig(
+        gateway="default/gateway1",
+        gateway_uid="u1",
+        generation=4,
+        sources=(SOURCE,),
+        lingering=(OLD,),
+        default_snat=True,
+    ),
     causation_id="command-7",
     correlation_id="event-1",
 )
@@ -22,6 +29,7 @@ def test_applied_names_its_cause_and_all_sources_it_takes() -> None:
     assert (envelope.causation_id, envelope.correlation_id) == ("command-7", "event-1")
     assert isinstance(envelope.data, ConfigApplied)
     assert envelope.data.sources == (SOURCE, OLD)
+    assert envelope.data.default_snat
     assert from_message(envelope.subject, to_headers(envelope), to_body(envelope)) == envelope
 
 
