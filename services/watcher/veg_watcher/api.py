@@ -1,17 +1,12 @@
 """The API server over HTTP: raw GET requests, so that all kinds, built-in and custom, come as plain JSON."""
 
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from pathlib import Path
 
 import aiohttp
-from kubernetes.aio import client, config
+from kubernetes.aio import client
 
-from veg_runtime.settings import SettingsError
-
-_IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 _CONNECT_S = 10.0
 _PAGE_S = 60.0
 # The server sends a bookmark about once a minute, so a watch that is silent for longer may hang on a dead connection.
@@ -85,24 +80,3 @@ async def _check(path: str, response: aiohttp.ClientResponse) -> None:
     if response.status == HTTPStatus.NOT_FOUND:
         raise NotFoundError(message)
     raise ApiError(message)
-
-
-@asynccontextmanager
-async def connected() -> AsyncIterator[Api]:
-    """The API server that $KUBECONFIG names, else the one of the cluster that we run in, else ~/.kube/config.
-
-    Raises:
-        SettingsError: there is none of these, or it cannot be read.
-    """
-    configuration = client.Configuration()
-    try:
-        file = os.environ.get("KUBECONFIG")
-        if file is None and _IN_CLUSTER in os.environ:
-            config.load_incluster_config(client_configuration=configuration)
-        else:
-            file = file or str(Path.home() / ".kube" / "config")
-            await config.load_kube_config(config_file=file, client_configuration=configuration)
-    except (config.ConfigException, OSError) as error:
-        raise SettingsError(f"no way to the API server: {error}; set KUBECONFIG") from error
-    async with client.ApiClient(configuration) as connection:
-        yield Api(connection)

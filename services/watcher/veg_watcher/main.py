@@ -2,10 +2,10 @@
 
 import asyncio
 
-from veg_runtime import bus, service
+from veg_runtime import bus, kube, service
 from veg_runtime.service import Health
 from veg_runtime.settings import Settings
-from veg_watcher import api
+from veg_watcher.api import Api
 from veg_watcher.follow import Follower, Intervals
 from veg_watcher.kinds import KINDS
 from veg_watcher.progress import Progress
@@ -25,13 +25,13 @@ async def work(settings: WatcherSettings, health: Health, _: asyncio.Event) -> N
     """Watch until cancelled."""
     intervals = Intervals(relist_s=settings.relist_interval_s, absent_s=settings.absent_interval_s)
     progress = Progress(health, KINDS)
-    async with api.connected() as connection:
+    async with kube.connected() as connection:
         client = await bus.connect(settings, ROLE)
         try:
-            js = bus.jetstream(client)
+            api, js = Api(connection), bus.jetstream(client)
             async with asyncio.TaskGroup() as tasks:
                 for kind in KINDS:
-                    follower = Follower(kind, connection, Publisher(js, kind.name), progress, intervals)
+                    follower = Follower(kind, api, Publisher(js, kind.name), progress, intervals)
                     tasks.create_task(follower.run(), name=kind.name)
         finally:
             await client.close()

@@ -6,8 +6,9 @@ import pytest
 from functional.control_plane import ControlPlane
 from functional.watcher.conftest import BY_NAME
 
+from veg_runtime import kube
 from veg_runtime.settings import SettingsError
-from veg_watcher import api, lister, watch
+from veg_watcher import lister, watch
 from veg_watcher.api import Api, NotFoundError
 from veg_watcher.kinds import Kind
 from veg_watcher.lister import Page
@@ -22,8 +23,8 @@ def ask(cluster: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> Callable[[Cal
 
     def run(question: Callable[[Api], Awaitable[T]]) -> T:
         async def asked() -> T:
-            async with api.connected() as connection:
-                return await question(connection)
+            async with kube.connected() as connection:
+                return await question(Api(connection))
 
         return asyncio.run(asked())
 
@@ -82,7 +83,7 @@ def test_no_way_to_an_api_server_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("KUBECONFIG", "/nowhere/kubeconfig")
 
     async def connect() -> None:
-        async with api.connected():
+        async with kube.connected():
             pass
 
     with pytest.raises(SettingsError, match="KUBECONFIG"):

@@ -12,8 +12,9 @@ from functional.watcher.conftest import BY_NAME, Watcher, crd
 
 from veg_contracts.events import KindListed, ObjectChanged
 from veg_contracts.objects import KINDS, EgressGateway, NetworkAttachment, Node, Pod, Vpc
-from veg_watcher import api, watch
-from veg_watcher.api import ApiError
+from veg_runtime import kube
+from veg_watcher import watch
+from veg_watcher.api import Api, ApiError
 
 NAMESPACES = "/api/v1/namespaces"
 VPCS = "/apis/kubeovn.io/v1/vpcs"
@@ -219,8 +220,8 @@ def test_a_lost_api_server_is_waited_for(
 
 
 async def watch_from(revision: str) -> None:
-    async with api.connected() as connection:
-        async for _ in watch.changes(connection, BY_NAME["Vpc"], revision, 5.0):
+    async with kube.connected() as connection:
+        async for _ in watch.changes(Api(connection), BY_NAME["Vpc"], revision, 5.0):
             pass
 
 
