@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 Json = dict[str, Any]
 
-GATEWAY_IMAGE = "veg-gw-agent:lab"
+# Of any registry, in any version: spec.image of a gateway may name another one.
+GATEWAY_IMAGE = re.compile(r"(?:\S+/)?veg-gw-agent(?::\S+)?")
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What an image without a command does, as `pause` does: nothing, and it ends at once when asked to.
 PAUSE = ("sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 86400 & wait $!; done")
@@ -137,7 +138,7 @@ def _capabilities(context: Json) -> tuple[frozenset[str], frozenset[str]]:
 def _environment(
     pod: Json, container: Json, addresses: Sequence[str], objects: Mapping[ObjectKey, Mapping[str, str]], host: Host
 ) -> dict[str, str]:
-    path = f"{host.tools}:{SEARCH_PATH}" if container.get("image") == GATEWAY_IMAGE else SEARCH_PATH
+    path = f"{host.tools}:{SEARCH_PATH}" if GATEWAY_IMAGE.fullmatch(container.get("image", "")) else SEARCH_PATH
     env = {"PATH": path, "HOSTNAME": pod["metadata"]["name"], "HOME": "/root"}
     for variable in container.get("env", []):
         value = _value(pod, container, variable, addresses, objects)
