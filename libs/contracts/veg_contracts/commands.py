@@ -1,9 +1,13 @@
 """Commands: orders to one writer. Each carries final values and the generation, and leaves the writer no choice."""
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from veg_contracts.base import Value
-from veg_contracts.intent import GatewayStatus, NbRows, PodConfig, Workload
+from veg_contracts.intent import GatewayStatus, NbRows, Part, PodConfig, Workload
+
+# What outcomes call the part of commands that carry no part of an intent.
+MEMBERS: Final = "members"  # of the port group: it changes with each pod, so it has generations of its own
+KUBE_EVENT: Final = "event"  # each stands for itself, none is older than another
 
 
 class Command(Value, frozen=True, kw_only=True):
@@ -105,3 +109,20 @@ COMMAND_TYPES: dict[str, type[AnyCommand]] = {
     "veg.kube.record-event.v1": RecordKubeEvent,
     "veg.agent.publish-config.v1": PublishConfig,
 }
+
+_PARTS: Final[dict[type[AnyCommand], str]] = {
+    EnsureNb: Part.NB,
+    EnsureMembers: MEMBERS,
+    ChangeMembers: MEMBERS,
+    EnsureWorkload: Part.WORKLOAD,
+    RemoveWorkload: Part.WORKLOAD,
+    EnsureFinalizer: Part.FINALIZER,
+    EnsureStatus: Part.STATUS,
+    RecordKubeEvent: KUBE_EVENT,
+    PublishConfig: Part.CONFIG,
+}
+
+
+def part_of(command: AnyCommand) -> str:
+    """The part that a command carries, as its outcomes name it."""
+    return _PARTS[type(command)]

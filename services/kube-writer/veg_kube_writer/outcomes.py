@@ -3,16 +3,21 @@
 from typing import Final, TypeAlias
 
 from veg_contracts import subjects
-from veg_contracts.commands import EnsureFinalizer, EnsureStatus, EnsureWorkload, RecordKubeEvent, RemoveWorkload
+from veg_contracts.commands import (
+    EnsureFinalizer,
+    EnsureStatus,
+    EnsureWorkload,
+    RecordKubeEvent,
+    RemoveWorkload,
+    part_of,
+)
 from veg_contracts.envelope import Envelope, type_name
 from veg_contracts.events import CommandApplied, CommandFailed, CommandRefused
-from veg_contracts.intent import Part
 
 KubeCommand: TypeAlias = EnsureWorkload | RemoveWorkload | EnsureFinalizer | EnsureStatus | RecordKubeEvent
 Outcome: TypeAlias = CommandApplied | CommandFailed | CommandRefused
 
 SOURCE: Final = "veg/kube-writer"
-EVENT_PART: Final = "event"  # a Kubernetes Event is no part of an intent: each stands for itself
 _MESSAGE_LENGTH_MAX: Final = 2000  # the API server quotes whole objects in some of its messages
 
 _SUFFIX: Final[dict[type[Outcome], str]] = {
@@ -20,19 +25,6 @@ _SUFFIX: Final[dict[type[Outcome], str]] = {
     CommandFailed: "failed",
     CommandRefused: "refused",
 }
-
-
-def part_of(command: KubeCommand) -> str:
-    """The part of the intent that a command carries."""
-    match command:
-        case EnsureWorkload() | RemoveWorkload():
-            return Part.WORKLOAD
-        case EnsureFinalizer():
-            return Part.FINALIZER
-        case EnsureStatus():
-            return Part.STATUS
-        case RecordKubeEvent():
-            return EVENT_PART
 
 
 def applied(command_id: str, command: KubeCommand, detail: dict[str, str]) -> CommandApplied:

@@ -10,12 +10,13 @@ import nats.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
+from veg_contracts.commands import KUBE_EVENT, part_of
 from veg_contracts.envelope import Envelope, MalformedMessageError, from_message
 from veg_kube_writer import metrics, outcomes
 from veg_kube_writer.api import Api, RefusedError, UnreachableError
 from veg_kube_writer.ensure import ImpossibleError, carry_out
 from veg_kube_writer.generations import Generations
-from veg_kube_writer.outcomes import EVENT_PART, KubeCommand, Outcome
+from veg_kube_writer.outcomes import KubeCommand, Outcome
 from veg_kube_writer.paths import InvalidNameError
 from veg_kube_writer.verdict import Refusal, Verdict, judge
 from veg_runtime import bus, clock, logs
@@ -46,7 +47,7 @@ class Writer:
         async with _kept(message):
             outcome = await self._outcome(command)
         if outcome is None:
-            metrics.RETRIES.labels(outcomes.part_of(command.data)).inc()
+            metrics.RETRIES.labels(part_of(command.data)).inc()
             return False
         said = outcomes.envelope(
             command, outcome, time=clock.now(), traceparent=clock.child_traceparent(command.traceparent)
@@ -58,9 +59,9 @@ class Writer:
     async def _outcome(self, message: Envelope) -> Outcome | None:
         """None: the API server did not take it now, and may later."""
         command: KubeCommand = message.data
-        part = outcomes.part_of(command)
+        part = part_of(command)
         newest = self._generations.newest(command.gateway_uid, part)
-        if part != EVENT_PART and command.generation < newest:
+        if part != KUBE_EVENT and command.generation < newest:
             log.warning("command refused", command=message.id, applied_generation=newest)
             return outcomes.refused(message.id, command, newest)
         try:

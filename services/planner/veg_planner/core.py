@@ -1,7 +1,7 @@
 """One event in, and everything that follows from it out. The whole planner, without its shell."""
 
 from veg_contracts.base import Value
-from veg_contracts.commands import ChangeMembers, EnsureMembers, EnsureNb
+from veg_contracts.commands import MEMBERS, ChangeMembers, EnsureMembers, EnsureNb
 from veg_contracts.envelope import Envelope
 from veg_contracts.events import (
     CommandApplied,
@@ -20,7 +20,7 @@ from veg_planner.fold.membership import reassign_all
 from veg_planner.invariants import violations
 from veg_planner.plan import Plan, plan
 from veg_planner.state import PartState, Selecting
-from veg_planner.world import FLOOR, INTENT, MEMBERS, ORPHAN, PART, REPORT, SELECTING, Entry, Removed, World
+from veg_planner.world import FLOOR, INTENT, ORPHAN, PART, REPORT, SELECTING, Entry, Removed, World
 
 __all__ = ["Entry", "InvariantError", "Outcome", "Outgoing", "Record", "Removed", "World", "step"]
 

@@ -10,22 +10,10 @@ import sqlalchemy as sa
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from veg_contracts.commands import (
-    AnyCommand,
-    ChangeMembers,
-    EnsureFinalizer,
-    EnsureMembers,
-    EnsureNb,
-    EnsureStatus,
-    EnsureWorkload,
-    PublishConfig,
-    RecordKubeEvent,
-    RemoveWorkload,
-)
+from veg_contracts.commands import part_of
 from veg_contracts.configuration import PlannerSettings
 from veg_contracts.envelope import Envelope, MalformedMessageError, type_name
 from veg_contracts.events import AnyEvent, CommandFailed, PlannerConfigured, Ticked
-from veg_contracts.intent import Part
 from veg_planner import metrics
 from veg_planner.batch import Decider, Result
 from veg_planner.bus import inbox, streams
@@ -37,7 +25,6 @@ from veg_planner.store.lease import Lease, LeaseLostError
 from veg_planner.store.outbox import SOURCE
 from veg_planner.store.rejected import Rejection
 from veg_planner.store.unit import DatabaseError
-from veg_planner.world import MEMBERS
 from veg_runtime import bus, clock, logs
 from veg_runtime.service import Health
 
@@ -50,26 +37,9 @@ _EXISTS_EVERY_S: Final = 5.0
 _LOOK_S: Final = 2.0
 _SUBJECT: Final = "veg.evt.planner"
 
-_PARTS: Final[dict[type[AnyCommand], str]] = {
-    EnsureNb: Part.NB,
-    EnsureMembers: MEMBERS,
-    ChangeMembers: MEMBERS,
-    EnsureWorkload: Part.WORKLOAD,
-    RemoveWorkload: Part.WORKLOAD,
-    EnsureFinalizer: Part.FINALIZER,
-    EnsureStatus: Part.STATUS,
-    PublishConfig: Part.CONFIG,
-    RecordKubeEvent: "",
-}
-
 log = logs.get("leader")
 
 ResultT = TypeVar("ResultT")
-
-
-def part_of(command: AnyCommand) -> str:
-    """The part that a command carries, as its outcomes name it; a Kubernetes Event is of none."""
-    return _PARTS[type(command)]
 
 
 class Leader:

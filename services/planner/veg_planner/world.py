@@ -12,6 +12,7 @@ import msgspec
 
 from veg_contracts import names
 from veg_contracts.base import Value, encode
+from veg_contracts.commands import MEMBERS
 from veg_contracts.configuration import PlannerSettings
 from veg_contracts.intent import Intent, Part, Report
 from veg_contracts.objects import AnyProjection, Deployment, EgressGateway, Pod
@@ -48,9 +49,6 @@ _TYPES: Final[dict[str, type[Value]]] = {
 
 # Late messages about a deleted object come seconds after, not thousands of deletions after.
 _TOMBSTONES_MAX: Final = 10_000
-
-# The membership of a gateway's port group is no part of its intent, but its commands are followed like one.
-MEMBERS: Final = "members"
 
 ProjectionT = TypeVar("ProjectionT", bound=AnyProjection)
 

@@ -5,10 +5,9 @@ import pytest
 from support.simulation import GATEWAY, created
 
 from veg_contracts.base import encode
-from veg_contracts.commands import COMMAND_TYPES, AnyCommand, PublishConfig
+from veg_contracts.commands import PublishConfig
 from veg_contracts.envelope import Envelope, from_message, type_name
 from veg_planner.bus.relay import message_of
-from veg_planner.leader import _PARTS, part_of
 
 
 def messages() -> list[Envelope]:
@@ -41,13 +40,3 @@ def test_no_config_is_a_removal() -> None:
     command = msgspec.structs.replace(messages()[0], data=data, type=type_name(data))
     subject, body, headers = message_of(command)
     assert (subject, body, headers["KV-Operation"]) == ("$KV.veg-config.default.gateway1", b"", "DEL")
-
-
-def test_every_command_but_a_kubernetes_event_is_of_the_part_that_was_decided() -> None:
-    for outgoing in created().sent:
-        assert part_of(outgoing.data) == (outgoing.part.value if outgoing.part else "")
-
-
-@pytest.mark.parametrize("kind", COMMAND_TYPES.values())
-def test_the_part_of_every_command_is_known(kind: type[AnyCommand]) -> None:
-    assert kind in _PARTS

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from veg_contracts.commands import MEMBERS
 from veg_contracts.events import (
     CommandApplied,
     CommandFailed,
@@ -16,7 +17,7 @@ from veg_contracts.events import (
 from veg_contracts.intent import Intent, NbRows, Part
 from veg_contracts.objects import EgressGateway
 from veg_planner.state import AgentState, Floor, Orphan
-from veg_planner.world import AGENT, FLOOR, MEMBERS, ORPHAN, PART, World
+from veg_planner.world import AGENT, FLOOR, ORPHAN, PART, World
 
 
 def ticked(world: World) -> list[str]:

@@ -3,13 +3,14 @@
 import msgspec
 
 from veg_contracts.base import Value
+from veg_contracts.commands import MEMBERS
 from veg_contracts.intent import Part, PodConfig
 from veg_contracts.objects import Deployment
 from veg_planner.plan.draft import Draft
 from veg_planner.plan.notes import Notes
 from veg_planner.plan.pods import Member
 from veg_planner.plan.subject import Subject
-from veg_planner.world import MEMBERS, World
+from veg_planner.world import World
 
 
 class Counted(Value, frozen=True, kw_only=True):
