@@ -64,3 +64,13 @@ def masked(text: str) -> str:
         ValueError: `text` is neither an address nor a CIDR.
     """
     return str(parse(text).network)
+
+
+def contains(outer: str, inner: str) -> bool:
+    """Whether the CIDR `outer` contains all of the address or CIDR `inner`. One of another family it never does.
+
+    Raises:
+        ValueError: one of them is neither an address nor a CIDR.
+    """
+    one, other = parse(outer).network, parse(inner).network
+    return one.version == other.version and one.supernet_of(other)  # type: ignore[arg-type]  # they are of one family

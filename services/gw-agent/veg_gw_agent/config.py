@@ -53,12 +53,13 @@ def _problems(config: PodConfig) -> Iterator[str]:
     for name in ("sources", "lingering"):
         for index, source in enumerate(getattr(config, name)):
             yield from _no_cidr(f"{name}[{index}].cidr", source.cidr)
-    destinations: set[str] = set()
+    ways: set[tuple[str, str]] = set()
     for index, route in enumerate(config.routes):
         yield from _route_problems(f"routes[{index}]", route)
-        if route.destination in destinations:
-            yield f"routes[{index}].destination: {route.destination!r} is there twice"
-        destinations.add(route.destination)
+        way = (route.destination, route.gateway)
+        if way in ways:
+            yield f"routes[{index}]: the way to {route.destination!r} via {route.gateway!r} is there twice"
+        ways.add(way)
 
 
 def _route_problems(field: str, route: Route) -> Iterator[str]:

@@ -118,7 +118,8 @@ def _ensure_routes(config: PodConfig, done: _Pass) -> None:
             if name not in link.links:
                 done.problems.append(f"interface {name}: does not exist")
         for family in _families(config):
-            plan = routes.plan(routes.wanted(config, family), link.found(family))
+            found = link.found(family)
+            plan = routes.plan(routes.here(routes.wanted(config, family), found), found)
             done.problems += plan.conflicts
             for change in plan.changes:
                 with done.step():

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from veg_contracts.addresses import contains, masked, parse
 from veg_contracts.addresses import family as family_of
-from veg_contracts.addresses import masked, parse
 from veg_contracts.base import Value
 from veg_contracts.intent import PodConfig, Route
 
@@ -51,6 +51,27 @@ def wanted(config: PodConfig, family: str) -> tuple[Route, ...]:
     if family not in config.families:
         return ()
     return tuple(route for route in config.routes if family_of(route.destination) == family)
+
+
+def here(want: tuple[Route, ...], have: tuple[FoundRoute, ...]) -> tuple[Route, ...]:
+    """Those for this pod, when the config has routes for pods in several subnets, as while a gateway moves.
+
+    A gateway address that is on-link here is this pod's way, and a destination that is on-link itself needs none. What
+    nothing here leads to stays wanted, so that it is reported.
+    """
+
+    def on_link(text: str, interface: str) -> bool:
+        return any(
+            not route.gateway and route.interface == interface and contains(route.destination, text) for route in have
+        )
+
+    ways = {route.destination for route in want if on_link(route.gateway, route.interface)}
+    return tuple(
+        route
+        for route in want
+        if on_link(route.gateway, route.interface)
+        or not (route.destination in ways or on_link(route.destination, route.interface))
+    )
 
 
 def plan(want: tuple[Route, ...], have: tuple[FoundRoute, ...]) -> Plan:

@@ -70,3 +70,17 @@ def test_any_text_as_an_address_is_read_or_refused(text: str) -> None:
     except ValueError:
         return
     assert found
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "contained"),
+    [
+        ("10.16.0.0/16", "10.16.0.9", True),
+        ("10.16.0.0/16", "10.16.0.0/16", True),
+        ("10.16.0.0/16", "10.0.0.0/8", False),
+        ("::/0", "10.16.0.9", False),
+        ("fd00::/64", "fd00::9", True),
+    ],
+)
+def test_contains(outer: str, inner: str, contained: bool) -> None:
+    assert addresses.contains(outer, inner) is contained

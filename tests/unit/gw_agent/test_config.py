@@ -40,7 +40,7 @@ def test_a_good_one_is_read() -> None:
         ({"external_interface": ""}, "external_interface: '' is no name of an interface"),
         ({"external_interface": "net1\n-F"}, "external_interface: 'net1\\n-F' is no name of an interface"),
         ({"internal_interface": "eth+"}, "internal_interface: 'eth+' is no name of an interface"),
-        ({"routes": [ROUTE, ROUTE]}, "routes[1].destination: '10.17.0.0/16' is there twice"),
+        ({"routes": [ROUTE, ROUTE]}, "routes[1]: the way to '10.17.0.0/16' via '10.16.0.1' is there twice"),
     ],
 )
 def test_a_malformed_one_names_the_field(change: dict[str, Any], says: str) -> None:

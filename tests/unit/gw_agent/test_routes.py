@@ -53,3 +53,16 @@ def test_only_the_families_of_the_config() -> None:
     )
     assert routes.wanted(config, "4") == ()
     assert routes.wanted(config, "6") == (v6,)
+
+
+MOVING = (route("10.17.0.0/16"), route("10.16.9.9/32", "10.67.0.1"), route("10.17.0.0/16", "10.67.0.1"))
+
+
+def test_of_routes_for_pods_in_two_subnets_each_pod_takes_its_own() -> None:
+    moved = FoundRoute(destination="10.67.0.0/24", gateway="", interface="eth0", protocol=2)
+    assert routes.here(MOVING, CNI) == (route("10.17.0.0/16"),)
+    assert routes.here(MOVING, (CNI[0], moved)) == MOVING[1:]
+
+
+def test_a_route_that_nothing_here_leads_to_stays_wanted() -> None:
+    assert routes.here((route("10.17.0.0/16", "10.67.0.1"),), CNI) == (route("10.17.0.0/16", "10.67.0.1"),)

@@ -5,6 +5,7 @@ from ipaddress import ip_network
 from veg_contracts import addresses
 from veg_contracts.base import Value
 from veg_contracts.intent import PodConfig, Route, Source
+from veg_contracts.objects import Subnet
 from veg_planner.plan.network import Network
 from veg_planner.plan.sources import order
 
@@ -16,13 +17,14 @@ class Traffic(Value, frozen=True, kw_only=True):
     """What the pods must be ready for.
 
     `wanted` sources, `lingering` ones that OVN may still send, `selected`: pods that labels select may come from
-    anywhere `inside` the VPC (CIDRs).
+    anywhere `inside` the VPC (CIDRs). `subnets` are those that its pods are in, more than one while they move.
     """
 
     wanted: tuple[Source, ...]
     lingering: tuple[Source, ...]
     selected: bool
     inside: tuple[str, ...]
+    subnets: tuple[Subnet, ...]
 
 
 def config(gateway: str, uid: str, network: Network, traffic: Traffic) -> PodConfig:
@@ -37,7 +39,7 @@ def config(gateway: str, uid: str, network: Network, traffic: Traffic) -> PodCon
         families=network.families,
         internal_interface=_INTERNAL,
         external_interface=_EXTERNAL,
-        routes=_routes(network, cidrs),
+        routes=tuple(route for subnet in traffic.subnets for route in _routes(subnet, cidrs)),
         sources=traffic.wanted,
         lingering=traffic.lingering,
         default_snat=traffic.selected,
@@ -56,16 +58,18 @@ def lingering_sources(last: PodConfig | None, wanted: tuple[Source, ...], *, set
     return tuple(before[cidr] for cidr in sorted(before, key=order) if cidr not in cidrs)
 
 
-def _routes(network: Network, cidrs: set[str]) -> tuple[Route, ...]:
-    """A route back for each CIDR that the internal subnet does not contain (a contained one is on-link)."""
+def _routes(internal: Subnet, cidrs: set[str]) -> tuple[Route, ...]:
+    """For pods in that subnet: a way back for each CIDR that it does not contain (a contained one is on-link)."""
     routes = []
     for cidr in sorted(cidrs, key=order):
         family = addresses.family(cidr)
-        internal = ip_network(addresses.masked(addresses.of_family(network.internal.cidr, family)))
+        gateway = addresses.of_family(internal.gateway, family)
+        network = addresses.of_family(internal.cidr, family)
+        if not gateway or not network:
+            continue
         source = ip_network(cidr)
         # A source of length 0 takes everything; a route for it would take the gateway's own way out.
-        if source.prefixlen == 0 or source.subnet_of(internal):  # type: ignore[arg-type]  # both are of one family
+        if source.prefixlen == 0 or source.subnet_of(ip_network(addresses.masked(network))):  # type: ignore[arg-type]  # both are of one family
             continue
-        gateway = addresses.of_family(network.internal.gateway, family)
         routes.append(Route(destination=cidr, gateway=gateway, interface=_INTERNAL))
     return tuple(routes)

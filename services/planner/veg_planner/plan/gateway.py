@@ -61,6 +61,7 @@ def _planned(world: World, subject: Subject, spec: Spec, network: Network, notes
         lingering=pod_config.lingering_sources(last_config, wanted, settled=settled),
         selected=bool(spec.selectors) or (not settled and last_config is not None and last_config.default_snat),
         inside=tuple(item.cidr for item in routing.subnets_inside(world, network.vpc)),
+        subnets=pods.subnets(world, gateway.key, network),
     )
     config = pod_config.config(gateway.key, uid, network, traffic)
     draft = Draft(

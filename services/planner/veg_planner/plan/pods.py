@@ -7,7 +7,7 @@ deleted or no longer runs. A pod that is not Ready stays: whether it forwards is
 from veg_contracts import addresses
 from veg_contracts.base import Value
 from veg_contracts.intent import Source
-from veg_contracts.objects import Pod
+from veg_contracts.objects import Pod, Subnet
 from veg_planner.plan.network import Network
 from veg_planner.plan.notes import Notes
 from veg_planner.state import AgentState, Stored
@@ -53,6 +53,20 @@ def members(world: World, gateway: str, uid: str, network: Network, notes: Notes
         if (member := _member(world, stored, uid, network, notes)) is not None
     ]
     return tuple(sorted(found, key=lambda member: (member.internal_text, member.uid)))
+
+
+def subnets(world: World, gateway: str, network: Network) -> tuple[Subnet, ...]:
+    """The internal subnet, and those in which pods still are that were made before it was another one.
+
+    They serve until they are replaced, so they need their way back until then.
+    """
+    switches = {stored.object.logical_switch for stored in world.pods_of(gateway) if isinstance(stored.object, Pod)} - {
+        "",
+        network.internal.name,
+    }
+    found = [world.find(Subnet, name) for name in sorted(switches)]
+    others = [subnet for subnet in found if subnet is not None and subnet.vpc == network.internal.vpc]
+    return (network.internal, *others)
 
 
 def _member(world: World, stored: Stored, uid: str, network: Network, notes: Notes) -> Member | None:
