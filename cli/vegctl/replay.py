@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import click
-import msgspec
 import sqlalchemy as sa
 
 from veg_planner import replay as engine
@@ -12,6 +11,7 @@ from veg_planner.replay import Decided, Difference
 from veg_planner.store import effects, stored
 from veg_planner.store import log as event_log
 from veg_planner.world import Entry, World
+from vegctl.compare import first_parting
 from vegctl.database import snapshot
 from vegctl.get import table
 
@@ -94,19 +94,31 @@ class Replay:
 
 def _explain(connection: sa.Connection, difference: Difference, outcome: Outcome) -> Iterator[str]:
     yield f"position {difference.position}: the replay decides otherwise"
-    for title, decided in (("stored", difference.stored), ("replayed", difference.replayed)):
-        if decided is None:
-            yield f"{title}: nothing"
-            continue
-        text = stored.data_of(connection, decided.name) if title == "stored" else engine.describe(outcome, decided.name)
-        yield f"{title}: {decided.name} {decided.digest}\n  {text}"
+    then, now = difference.stored, difference.replayed
+    yield f"stored: {_named(then)}"
+    yield f"replayed: {_named(now)}"
+    if then is not None and now is not None and then.name == now.name:
+        yield from _parting(stored.data_of(connection, then.name), engine.describe(outcome, now.name))
+
+
+def _named(decided: Decided | None) -> str:
+    return f"{decided.name} {decided.digest}" if decided else "nothing"
+
+
+def _parting(then: str, now: str) -> Iterator[str]:
+    parting = first_parting(then, now)
+    if parting is None:
+        yield "the documents are equal, only the digest is not"
+    else:
+        yield f"first difference at {parting.path}"
+        yield f"  stored: {parting.stored}"
+        yield f"  replayed: {parting.replayed}"
 
 
 def _check_world(connection: sa.Connection, replayed: dict[tuple[str, str], bytes]) -> None:
     """The stored world must be the fold of the log as well."""
     kept = {(entry.kind, entry.key): entry.data for entry in effects.entries(connection)}
     for name in sorted(kept.keys() | replayed.keys()):
-        ours, theirs = replayed.get(name), kept.get(name)
-        if ours is None or theirs is None or msgspec.json.decode(ours) != msgspec.json.decode(theirs):
-            parts = (f"world entry {'/'.join(name)} differs", f"stored: {theirs!r}", f"replayed: {ours!r}")
-            raise click.ClickException("\n".join(parts))
+        then, now = kept.get(name, b"").decode(), replayed.get(name, b"").decode()
+        if first_parting(then, now) is not None:
+            raise click.ClickException("\n".join((f"world entry {'/'.join(name)} differs", *_parting(then, now))))
