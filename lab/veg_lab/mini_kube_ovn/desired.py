@@ -123,10 +123,21 @@ def _router(vpc: str, subnets: Iterable[Subnet], cluster: Cluster, assignment: A
     ports = tuple(_router_port(subnet) for subnet in own)
     if vpc != DEFAULT_VPC:
         return Router(vpc, ports)
-    join = cluster.subnets.get(JOIN_SUBNET)
-    # A policy acts only on packets that a route has matched before: this one matches everything.
-    routes = tuple(Route(_any(gateway.version), str(gateway)) for gateway in join.gateways) if join else ()
-    return Router(vpc, ports, routes, tuple(_default_vpc_policies(own, cluster, assignment)))
+    return Router(vpc, ports, _default_vpc_routes(own), tuple(_default_vpc_policies(own, cluster, assignment)))
+
+
+def _default_vpc_routes(subnets: Iterable[Subnet]) -> tuple[Route, ...]:
+    """A policy acts only on packets that a route has matched before: one for each family matches everything.
+
+    The join network's gateway is what Kube-OVN takes. Here that network may be of IPv4 only beside subnets of both
+    families; then another subnet's gateway does for IPv6: it is never asked for, since it is the router itself.
+    """
+    join_first = sorted(subnets, key=lambda subnet: (subnet.name != JOIN_SUBNET, subnet.name))
+    found: dict[int, str] = {}
+    for subnet in join_first:
+        for gateway in subnet.gateways:
+            found.setdefault(gateway.version, str(gateway))
+    return tuple(Route(_any(version), gateway) for version, gateway in sorted(found.items()))
 
 
 def _router_port(subnet: Subnet) -> RouterPort:
