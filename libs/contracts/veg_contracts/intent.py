@@ -33,15 +33,18 @@ class RoutePolicy(Value, frozen=True, kw_only=True):
 
 
 class StaticRoute(Value, frozen=True, kw_only=True):
-    """A row of Logical_Router_Static_Route (ovn-nb(5)) with policy src-ip, in the main route table.
+    """A row of Logical_Router_Static_Route (ovn-nb(5)).
 
     Rows of one prefix form an ECMP group. `symmetric_reply` is its option ecmp_symmetric_reply; `selection_fields`,
-    sorted, say which header fields choose the member (OVN >= 25.03).
+    sorted, say which header fields choose the member (OVN >= 25.03). `policy` is empty where the row has none;
+    `route_table` is empty for the main one.
     """
 
     family: str
     ip_prefix: str
     nexthop: str
+    policy: str = "src-ip"
+    route_table: str = ""
     symmetric_reply: bool = False
     selection_fields: tuple[str, ...] = ()
 
