@@ -52,6 +52,7 @@ class Ovsdb:
             "-vfile:off",
         )
         self.process = Process(argv, directory / f"{name}.log", _environment())
+        self._control = f"{directory}/{name}.ctl"
 
     def start(self) -> None:
         self.process.start()
@@ -63,6 +64,15 @@ class Ovsdb:
 
     def nbctl(self, *arguments: str) -> str:
         return run("ovn-nbctl", "--no-leader-only", f"--db={self.remote}", *arguments).strip()
+
+    def trace(self) -> None:
+        """Log every request from here on."""
+        run("ovs-appctl", "-t", self._control, "vlog/set", "console:jsonrpc:dbg")
+
+    def traced(self, table: str) -> list[str]:
+        """The transactions that were logged and speak of a table, as they came over the wire."""
+        lines = self.process.log.read_text().splitlines()
+        return [line for line in lines if 'method="transact"' in line and "received" in line and f'"{table}"' in line]
 
     def _listens(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:

@@ -23,7 +23,7 @@ class AmbiguousRowsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """A new row, on this router."""
+    """A new row, on this router. One of a root table hangs on nothing."""
 
     table: Table[Any]
     router: str
@@ -48,7 +48,15 @@ class Detach:
     routers: tuple[str, ...]
 
 
-Operation: TypeAlias = Insert | Update | Detach
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """A row of a root table goes."""
+
+    table: Table[Any]
+    uuid: UUID
+
+
+Operation: TypeAlias = Insert | Update | Detach | Delete
 
 
 def diff(gateway: str, rows: NbRows, found: Found) -> list[Operation]:
@@ -62,7 +70,7 @@ def diff(gateway: str, rows: NbRows, found: Found) -> list[Operation]:
         values = list({table.canonical(value): None for value in getattr(rows, table.field)})
         _check_unique(table, values)
         operations += _diff_table(table, _Owner(gateway, rows.router), values, found.get(table.name, ()))
-    return sorted(operations, key=lambda operation: isinstance(operation, Detach))
+    return sorted(operations, key=lambda operation: isinstance(operation, Detach | Delete))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +101,22 @@ def _diff_table(table: Table[Any], owner: _Owner, values: Iterable[Any], found: 
             operations.append(Update(table, row.uuid, changed))
         if elsewhere := tuple(router for router in row.routers if router != owner.router):
             operations.append(Detach(table, row.uuid, elsewhere))
-    operations += [Detach(table, row.uuid, row.routers) for row in spare.values()]
+    operations += [_removal(table, row) for row in spare.values()]
     return operations
+
+
+def _removal(table: Table[Any], row: FoundRow) -> Operation:
+    return Detach(table, row.uuid, row.routers) if table.parent_column else Delete(table, row.uuid)
 
 
 def _best(table: Table[Any], router: str, columns: Columns, rows: Iterable[FoundRow]) -> FoundRow | None:
     """The row to keep for what is wanted. Of several copies one that is right already, so that the least is written."""
     identity = table.identity(table.from_columns(columns))
     copies = [
-        row for row in rows if router in row.routers and table.identity(table.from_columns(row.columns)) == identity
+        row
+        for row in rows
+        if (router in row.routers or not table.parent_column)
+        and table.identity(table.from_columns(row.columns)) == identity
     ]
     return min(copies, key=lambda row: bool(_changed(columns, row)), default=None)
 

@@ -1,4 +1,4 @@
-"""The two ways in which a command does not come about. Everything else is a bug, and ends the process."""
+"""The ways in which a command does not come about. Everything else is a bug, and ends the process."""
 
 
 class CannotApplyError(Exception):
@@ -7,3 +7,7 @@ class CannotApplyError(Exception):
 
 class NotNowError(Exception):
     """The connection or the lock is not there, or somebody else was faster: the same may succeed a moment later."""
+
+
+class UnknownMembersError(Exception):
+    """A change of a membership that is not known: the whole is needed."""

@@ -5,18 +5,21 @@ outcome, which has the same id, is dropped as a double.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, assert_never
 
 from nats.aio.msg import Msg
 
-from veg_contracts.commands import EnsureNb
+from veg_contracts.commands import ChangeMembers, EnsureMembers, EnsureNb, part_of
 from veg_contracts.envelope import Envelope, MalformedMessageError, from_message
-from veg_ovn_writer import apply, metrics, outcomes
+from veg_ovn_writer import apply, groups, metrics, outcomes
 from veg_ovn_writer.confirm import Pending
 from veg_ovn_writer.drift import Ledger
-from veg_ovn_writer.errors import CannotApplyError, NotNowError
-from veg_ovn_writer.nb import Nb
+from veg_ovn_writer.errors import CannotApplyError, NotNowError, UnknownMembersError
+from veg_ovn_writer.nb import Commit, Nb
+from veg_ovn_writer.outcomes import Order
+from veg_ovn_writer.roster import Roster
 from veg_ovn_writer.rows import is_gateway
 from veg_runtime import bus, logs
 
@@ -27,7 +30,7 @@ log = logs.get("handler")
 
 
 class Generations:
-    """The highest generation applied, for each gateway's uid.
+    """The highest generation applied, for each part of each gateway's uid.
 
     The memory of one process is enough. The consumer hands out one command at a time, in the order in which they were
     given, and the next only after an acknowledgement: whoever begins with nothing in memory begins behind everything
@@ -35,30 +38,37 @@ class Generations:
     """
 
     def __init__(self) -> None:
-        self._applied: dict[str, int] = {}
+        self._applied: dict[tuple[str, str], int] = {}
 
-    def newer_than(self, command: EnsureNb) -> int | None:
+    def newer_than(self, order: Order) -> int | None:
         """The generation that forbids this command, if one does. The same again is allowed: so drift is repaired."""
-        known = self._applied.get(command.gateway_uid, command.generation)
-        return known if known > command.generation else None
+        known = self._applied.get((order.gateway_uid, part_of(order)), order.generation)
+        return known if known > order.generation else None
 
-    def applied(self, command: EnsureNb) -> None:
-        self._applied.pop(command.gateway_uid, None)
-        self._applied[command.gateway_uid] = command.generation
+    def applied(self, order: Order) -> None:
+        key = (order.gateway_uid, part_of(order))
+        self._applied.pop(key, None)
+        self._applied[key] = order.generation
         while len(self._applied) > _GATEWAYS_MAX:
             del self._applied[next(iter(self._applied))]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Memory:
+    """What the process knows of what it wrote. All of it is lost with the process, and none of it needed to go on."""
+
+    ledger: Ledger
+    roster: Roster
+    pending: Pending
 
 
 class Handler:
     """Carries out commands. `turn` is held while rows and what we know of them may differ."""
 
-    def __init__(
-        self, nb: Nb, ledger: Ledger, pending: Pending, publish: Callable[[Envelope], Awaitable[None]]
-    ) -> None:
+    def __init__(self, nb: Nb, memory: Memory, publish: Callable[[Envelope], Awaitable[None]]) -> None:
         self.turn = asyncio.Lock()
         self._nb = nb
-        self._ledger = ledger
-        self._pending = pending
+        self._memory = memory
         self._publish = publish
         self._generations = Generations()
 
@@ -81,27 +91,53 @@ class Handler:
         return True
 
     async def _carry_out(self, command: Envelope) -> None:
-        order: EnsureNb = command.data
+        order: Order = command.data
         newer = self._generations.newer_than(order)
+        if newer is None and isinstance(order, ChangeMembers) and not self._memory.roster.follows(order):
+            newer = self._memory.roster.known(order)
         if newer is not None:
-            await self._tell("refused", command, outcomes.refused(command, newer))
+            await self._tell("refused", command, outcomes.refused(command, newer), known=newer)
             return
         try:
             with metrics.TRANSACT_S.time():
-                counts, commit = await self._nb.transact(
-                    lambda replica, txn: apply.ensure(replica, txn, order.gateway, order.rows)
-                )
+                counts, commit = await self._apply(order)
         except CannotApplyError as error:
             await self._tell("failed", command, outcomes.failed(command, str(error)), reason=str(error))
             return
-        self._ledger.wrote(order.gateway, order.rows)
+        except UnknownMembersError as error:
+            known = self._memory.roster.known(order) if isinstance(order, ChangeMembers) else 0
+            await self._tell("refused", command, outcomes.refused(command, known), reason=str(error))
+            return
         self._generations.applied(order)
         await self._tell("applied", command, outcomes.applied(command, counts, commit), nb_cfg=commit.nb_cfg)
-        self._pending.add(command, commit.nb_cfg)
-        self._nb.confirmed.set()  # hv_cfg may be there already
+        if isinstance(order, EnsureNb):
+            self._memory.pending.add(command, commit.nb_cfg)
+            self._nb.confirmed.set()  # hv_cfg may be there already
+
+    async def _apply(self, order: Order) -> tuple[Mapping[str, int], Commit]:
+        """Carry out the order and remember it; what was changed."""
+        memory = self._memory
+        match order:
+            case EnsureNb():
+                (counts, rows), commit = await self._nb.transact(
+                    lambda replica, txn: apply.ensure(replica, txn, order.gateway, order.rows)
+                )
+                memory.ledger.wrote(order.gateway, rows)
+                memory.roster.keep(order)
+                return dataclasses.asdict(counts), commit
+            case EnsureMembers():
+                moves, commit = await self._nb.transact(lambda replica, txn: groups.ensure(replica, txn, order))
+                memory.roster.replace(order)
+                return dataclasses.asdict(moves), commit
+            case ChangeMembers():
+                moves, commit = await self._nb.transact(lambda replica, _: groups.change(replica, order))
+                memory.roster.change(order)
+                return dataclasses.asdict(moves), commit
+            case _:
+                assert_never(order)
 
     async def _tell(self, outcome: str, command: Envelope, event: Envelope, **detail: object) -> None:
-        order: EnsureNb = command.data
+        order: Order = command.data
         log.info(outcome, command=command.id, gateway=order.gateway, generation=order.generation, **detail)
         metrics.COMMANDS.labels(outcome).inc()
         await self._publish(event)
@@ -113,7 +149,7 @@ def _check(command: Envelope) -> None:
     Raises:
         MalformedMessageError: it says what is wrong.
     """
-    if not isinstance(command.data, EnsureNb):
+    if not isinstance(command.data, Order):
         raise MalformedMessageError(f"attribute ce-type: {command.type!r} is no command for the ovn-writer")
     if not is_gateway(command.data.gateway):
         raise MalformedMessageError(f"field gateway: {command.data.gateway!r} is not namespace/name")

@@ -6,9 +6,11 @@ from functools import partial
 from veg_contracts.subjects import COMMAND_STREAM, OVN_COMMANDS, OVN_WRITER_CONSUMER
 from veg_ovn_writer.confirm import Pending
 from veg_ovn_writer.drift import Ledger
-from veg_ovn_writer.handler import Handler
+from veg_ovn_writer.handler import Handler, Memory
+from veg_ovn_writer.member_watch import MemberWatch
 from veg_ovn_writer.nb import Nb
 from veg_ovn_writer.replica import Standing
+from veg_ovn_writer.roster import Roster
 from veg_ovn_writer.watch import RowWatch, confirm
 from veg_runtime import bus, service
 from veg_runtime.service import Health
@@ -37,13 +39,14 @@ async def work(settings: OvnWriterSettings, health: Health, _: asyncio.Event) ->
     try:
         js = bus.jetstream(client)
         publish = partial(bus.publish, js)
-        ledger, pending = Ledger(), Pending()
-        handler = Handler(nb, ledger, pending, publish)
+        memory = Memory(Ledger(), Roster(), Pending())
+        handler = Handler(nb, memory, publish)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_report(nb, health), name="health")
             await nb.connect()
-            tasks.create_task(RowWatch(nb, ledger, handler.turn, publish).run(), name="rows")
-            tasks.create_task(confirm(nb, pending, publish), name="confirm")
+            tasks.create_task(RowWatch(nb, memory.ledger, handler.turn, publish).run(), name="rows")
+            tasks.create_task(MemberWatch(nb, memory.roster, handler.turn, publish).run(), name="members")
+            tasks.create_task(confirm(nb, memory.pending, publish), name="confirm")
             subscription = await bus.pull_subscription(
                 js, COMMAND_STREAM, OVN_COMMANDS, OVN_WRITER_CONSUMER, in_flight_max=1, ack_wait_s=_ACK_WAIT_S
             )

@@ -6,3 +6,6 @@ COMMANDS = Counter("veg_ovn_writer_commands_total", "Commands by what became of 
 TRANSACT_S = Histogram("veg_ovn_writer_transact_seconds", "Time from a command's turn to the end of its transaction")
 DRIFT = Counter("veg_ovn_writer_drift_total", "Changes of our rows by somebody else")
 PENDING = Gauge("veg_ovn_writer_pending", "Commands applied that not every chassis has yet")
+MEMBERS_DRIFT = Counter(
+    "veg_ovn_writer_members_drift_total", "Port groups of ours in which somebody else changed ports"
+)

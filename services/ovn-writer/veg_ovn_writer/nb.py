@@ -43,13 +43,14 @@ class Nb:
     """The Northbound database, as far as this service needs it.
 
     `serving` is set while we are connected, hold the lock and have a complete copy; `idle` while not. `rows_changed`
-    is set when our rows may have changed, `confirmed` when NB_Global has; whoever waits for them clears them.
+    is set when our rows may have changed, `members_changed` when port groups or ports have, `confirmed` when NB_Global
+    has; whoever waits for them clears them.
     """
 
     def __init__(self, remote: str, transact_timeout_s: float) -> None:
         self.standing = Standing.LOST
         self.serving, self.idle = asyncio.Event(), asyncio.Event()
-        self.rows_changed, self.confirmed = asyncio.Event(), asyncio.Event()
+        self.rows_changed, self.members_changed, self.confirmed = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.idle.set()
         self._remote = remote
         self._timeout_s = transact_timeout_s
@@ -112,7 +113,12 @@ class Nb:
         def later(call: Callable[..., None]) -> Callable[..., None]:
             return lambda *arguments: _call_soon(loop, call, *arguments)
 
-        return Signals(later(self._stand), later(self.rows_changed.set), later(self.confirmed.set))
+        return Signals(
+            standing=later(self._stand),
+            rows=later(self.rows_changed.set),
+            members=later(self.members_changed.set),
+            confirmed=later(self.confirmed.set),
+        )
 
     def _stand(self, standing: Standing) -> None:
         log.info("northbound", standing=standing.value)
@@ -121,6 +127,7 @@ class Nb:
             self.idle.clear()
             self.serving.set()
             self.rows_changed.set()
+            self.members_changed.set()
             self.confirmed.set()
         else:
             self.serving.clear()

@@ -1,53 +1,50 @@
 """The events that this service publishes. An outcome's id is made of the command's, so that a double is dropped."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
 from veg_contracts import subjects
-from veg_contracts.commands import EnsureNb
+from veg_contracts.commands import MEMBERS, ChangeMembers, EnsureMembers, EnsureNb, part_of
 from veg_contracts.envelope import Envelope, type_name
 from veg_contracts.events import (
     CommandApplied,
     CommandFailed,
     CommandRefused,
+    MembersObserved,
     RowsListed,
     RowsObserved,
     RowsProgrammed,
 )
-from veg_contracts.intent import Part
-from veg_ovn_writer.apply import Counts
 from veg_ovn_writer.nb import Commit
 from veg_runtime import clock
 
+Order: TypeAlias = EnsureNb | EnsureMembers | ChangeMembers
 _SOURCE: Final = "veg/ovn-writer"
 # A server's words, cut where they stop to be of use.
 _MESSAGE_LENGTH_MAX: Final = 4000
 
 
-def applied(command: Envelope, counts: Counts, commit: Commit) -> Envelope:
-    order: EnsureNb = command.data
+def applied(command: Envelope, counts: Mapping[str, int], commit: Commit) -> Envelope:
+    """`counts` says how much was changed of what."""
+    order: Order = command.data
     data = CommandApplied(
         command_id=command.id,
         gateway=order.gateway,
         gateway_uid=order.gateway_uid,
-        part=Part.NB.value,
+        part=part_of(order),
         generation=order.generation,
-        detail={
-            "nb_cfg": str(commit.nb_cfg),
-            "inserted": str(counts.inserted),
-            "updated": str(counts.updated),
-            "removed": str(counts.removed),
-        },
+        detail={"nb_cfg": str(commit.nb_cfg), **{name: str(number) for name, number in counts.items()}},
     )
     return _outcome(command, "applied", data)
 
 
 def failed(command: Envelope, message: str) -> Envelope:
-    order: EnsureNb = command.data
+    order: Order = command.data
     data = CommandFailed(
         command_id=command.id,
         gateway=order.gateway,
         gateway_uid=order.gateway_uid,
-        part=Part.NB.value,
+        part=part_of(order),
         generation=order.generation,
         message=message[:_MESSAGE_LENGTH_MAX],
     )
@@ -55,12 +52,12 @@ def failed(command: Envelope, message: str) -> Envelope:
 
 
 def refused(command: Envelope, applied_generation: int) -> Envelope:
-    order: EnsureNb = command.data
+    order: Order = command.data
     data = CommandRefused(
         command_id=command.id,
         gateway=order.gateway,
         gateway_uid=order.gateway_uid,
-        part=Part.NB.value,
+        part=part_of(order),
         generation=order.generation,
         applied_generation=applied_generation,
     )
@@ -79,12 +76,15 @@ def programmed(command: Envelope, nb_cfg: int) -> Envelope:
     return _outcome(command, "programmed", data)
 
 
-def seen(data: RowsObserved | RowsListed) -> Envelope:
+def seen(data: RowsObserved | MembersObserved | RowsListed) -> Envelope:
     """An event that no command caused: it begins a story of its own."""
-    if isinstance(data, RowsObserved):
-        name, subject = f"ovn/{data.gateway}/{data.reason}", subjects.ovn_event(data.gateway)
-    else:
-        name, subject = "ovn/listed", subjects.ovn_listed()
+    match data:
+        case RowsObserved():
+            name, subject = f"ovn/{data.gateway}/{data.reason}", subjects.ovn_event(data.gateway)
+        case MembersObserved():
+            name, subject = f"ovn/{data.gateway}/{MEMBERS}", subjects.ovn_event(data.gateway)
+        case RowsListed():
+            name, subject = "ovn/listed", subjects.ovn_listed()
     number = f"{name}/{clock.unique_id()}"
     return Envelope(
         id=number,

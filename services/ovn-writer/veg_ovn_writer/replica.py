@@ -1,7 +1,7 @@
 """The local copy of the Northbound tables that we need. Lives in the connection's thread, and signals from there."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
@@ -13,8 +13,9 @@ from ovsdbapp.backend.ovs_idl.connection import OvsdbIdl
 
 from veg_contracts.names import OVSDB_LOCK, OWNER_KEY
 from veg_ovn_writer.errors import CannotApplyError, NotNowError
-from veg_ovn_writer.tables import TABLES
-from veg_ovn_writer.tables.base import ROUTER, Table
+from veg_ovn_writer.tables import PORT_GROUP, TABLES
+from veg_ovn_writer.tables.base import PORT, ROUTER, Table
+from veg_runtime import logs
 
 NB_GLOBAL: Final = "NB_Global"
 DATABASE: Final = "OVN_Northbound"
@@ -25,6 +26,9 @@ _PROBE_INTERVAL_MS: Final = 5000
 _BACKOFF_MS: Final = 1000
 
 _GLOBAL_COLUMNS: Final = ("nb_cfg", "hv_cfg")
+PORTS: Final = "ports"  # the column of Port_Group; of weak references, so a port that goes leaves its groups by itself
+
+log = logs.get("replica")
 
 
 class Standing(StrEnum):
@@ -41,24 +45,39 @@ class Signals:
 
     standing: Callable[[Standing], None]
     rows: Callable[[], None]
+    members: Callable[[], None]
     confirmed: Callable[[], None]
 
 
-class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
-    """The rows we own, the routers they hang on, and NB_Global; kept up to date by the server.
+@dataclass(slots=True)
+class News:
+    """What may have changed who is in a port group: the names of ports that came or went, and owners of groups."""
 
-    `owned` has, for each table, the rows with an owner, and who it is; it may still name rows of a copy that was thrown
-    away when the connection was lost. `epoch` counts how often the replica began to serve: in between, anything may
-    have changed.
+    ports: set[str] = field(default_factory=set)
+    owners: set[str] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return bool(self.ports or self.owners)
+
+
+class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
+    """The rows we own, the routers they hang on, the ports in their groups, and NB_Global; kept up by the server.
+
+    `lacking` names, for each table, the optional columns that the server's schema does not have. `owned` has, for each
+    table, the rows with an owner, and who it is; it may still name rows of a copy that was thrown away when the
+    connection was lost. `epoch` counts how often the replica began to serve: in between, anything may have changed.
     """
 
-    def __init__(self, remote: str, helper: idl.SchemaHelper, gaps: dict[str, str], signals: Signals) -> None:
-        super().__init__(remote, helper)
+    def __init__(self, remote: str, plan: "_Plan", signals: Signals) -> None:
+        super().__init__(remote, plan.helper)
         self.epoch = 0
         self.standing = Standing.LOST
         self.owned: dict[str, dict[UUID, str]] = {table.name: {} for table in TABLES}
-        self._gaps = gaps
+        self.lacking = plan.lacking
+        self._gaps = plan.gaps
         self._signals = signals
+        self._names: dict[str, dict[str, UUID]] = {PORT: {}, PORT_GROUP.name: {}}
+        self._news = News()
         session: Session = self._session
         session.reconnect.set_probe_interval(_PROBE_INTERVAL_MS)
         session.reconnect.set_backoff(_BACKOFF_MS, _BACKOFF_MS)
@@ -80,14 +99,41 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
             return Standing.LOST
         return Standing.SERVING if self.has_lock else Standing.STANDBY
 
-    def notify(self, event: str, row: idl.Row, updates: idl.Row | None = None) -> None:  # noqa: ARG002
-        name = row._table.name  # noqa: SLF001  # as the library's own event handlers do
+    def notify(self, event: str, row: idl.Row, updates: idl.Row | None = None) -> None:
+        name, gone = row._table.name, event == idl.ROW_DELETE  # noqa: SLF001  # as the library's own event handlers do
+        if name in self._names:
+            self._index(self._names[name], row, updates, gone=gone)
         if name == NB_GLOBAL:
             self._signals.confirmed()
         elif name == ROUTER:
             self._signals.rows()  # we monitor what hangs on it, and little else
-        elif self._track(self.owned[name], row, gone=event == idl.ROW_DELETE):
+        elif name == PORT:
+            self._note(port=row.name)
+        elif name == PORT_GROUP.name and (owner := self.owned[name].get(row.uuid)) and _is_only(updates, PORTS):
+            self._note(owner=owner)  # the row itself is as it was
+        elif self._track(self.owned[name], row, gone=gone):
             self._signals.rows()
+            if name == PORT_GROUP.name and not gone:
+                self._note(owner=self.owned[name].get(row.uuid))
+
+    def _index(self, names: dict[str, UUID], row: idl.Row, updates: idl.Row | None, *, gone: bool) -> None:
+        for name in (row.name, getattr(updates, "name", "")):
+            if names.get(name) == row.uuid:
+                del names[name]
+        if not gone:
+            names[row.name] = row.uuid
+
+    def _note(self, port: str | None = None, owner: str | None = None) -> None:
+        silent = not self._news  # at a start all ports come at once: one signal for all of them
+        self._news.ports.update([port] if port is not None else [])
+        self._news.owners.update([owner] if owner is not None else [])
+        if silent and self._news:
+            self._signals.members()
+
+    def take_news(self) -> News:
+        """What happened to groups and ports since the last call."""
+        news, self._news = self._news, News()
+        return news
 
     def _track(self, owned: dict[UUID, str], row: idl.Row, *, gone: bool) -> bool:
         """Keep the index of rows with an owner; whether this row had or has one."""
@@ -131,6 +177,34 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
     def routers_named(self, name: str) -> list[idl.Row]:
         return list(idlutils.table_lookup_all(self.tables[ROUTER], "name", name))
 
+    def port(self, name: str) -> UUID | None:
+        """The logical switch port of that name, if there is one."""
+        uuid = self._names[PORT].get(name)
+        return uuid if uuid is not None and uuid in self.tables[PORT].rows else None
+
+    def group_named(self, name: str) -> idl.Row | None:
+        """The port group of that name, whoever owns it."""
+        uuid = self._names[PORT_GROUP.name].get(name)
+        return None if uuid is None else self.tables[PORT_GROUP.name].rows.get(uuid)
+
+    def group_of(self, gateway: str, name: str) -> idl.Row | None:
+        """The port group of that name, if `gateway` owns it."""
+        row = self.group_named(name)
+        return row if row is not None and self.owned[PORT_GROUP.name].get(row.uuid) == gateway else None
+
+
+def _is_only(updates: idl.Row | None, column: str) -> bool:
+    return updates is not None and updates._data.keys() == {column}  # noqa: SLF001  # no public way to what changed
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What to ask the server for. `gaps`: tables that its schema lacks as we need them; `lacking`: optional columns."""
+
+    helper: idl.SchemaHelper
+    gaps: dict[str, str]
+    lacking: dict[str, frozenset[str]]
+
 
 def make(remote: str, schema: dict[str, Any], signals: Signals) -> Replica:
     """A replica of what we need and the server's schema has.
@@ -138,21 +212,30 @@ def make(remote: str, schema: dict[str, Any], signals: Signals) -> Replica:
     Raises:
         NotNowError: the schema lacks what no version of OVN that we know lacks.
     """
-    helper = idlutils.create_schema_helper(schema)
-    wanted = {NB_GLOBAL: _GLOBAL_COLUMNS, ROUTER: ("name",)}
+    plan = _Plan(idlutils.create_schema_helper(schema), {}, {})
+    wanted = {NB_GLOBAL: _GLOBAL_COLUMNS, ROUTER: ("name",), PORT: ("name",)}
     for name, columns in wanted.items():
         if missing := _missing(schema, name, columns):
             raise NotNowError(missing)
-        helper.register_columns(name, list(columns))
-    gaps: dict[str, str] = {}
+        plan.helper.register_columns(name, list(columns))
     for table in TABLES:
-        own, parent = _missing(schema, table.name, table.columns), _missing(schema, ROUTER, (table.parent_column,))
-        if missing := own or parent:
-            gaps[table.name] = missing
-            continue
-        helper.register_columns(table.name, list(table.columns))
-        helper.register_columns(ROUTER, [table.parent_column])
-    return Replica(remote, helper, gaps, signals)
+        _register(schema, plan, table)
+    return Replica(remote, plan, signals)
+
+
+def _register(schema: dict[str, Any], plan: _Plan, table: Table[Any]) -> None:
+    optional = {column for column in table.optional_columns if _missing(schema, table.name, (column,))}
+    columns = [column for column in table.columns if column not in optional]
+    columns += [PORTS] if table is PORT_GROUP else []
+    parents = (table.parent_column,) if table.parent_column else ()
+    plan.lacking[table.name] = frozenset(optional)
+    if missing := _missing(schema, table.name, tuple(columns)) or _missing(schema, ROUTER, parents):
+        plan.gaps[table.name] = missing
+        return
+    for column in sorted(optional):
+        log.warning("rows are written without a column", reason=_missing(schema, table.name, (column,)))
+    plan.helper.register_columns(table.name, columns)
+    plan.helper.register_columns(ROUTER, list(parents))
 
 
 def _missing(schema: dict[str, Any], table: str, columns: tuple[str, ...]) -> str:

@@ -5,12 +5,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
+import msgspec
+
 from veg_contracts.intent import NbRows
 from veg_ovn_writer.tables import TABLES
 from veg_ovn_writer.tables.base import FoundRow
 
 Found: TypeAlias = Mapping[str, tuple[FoundRow, ...]]  # the rows of one gateway, by the name of their table
-Observed: TypeAlias = tuple[NbRows, ...]  # the same as values: one NbRows for each router that has any, by its name
+# The same as values: one NbRows for each router that has any, by its name. Rows of root tables hang on no router. They
+# stand in the first value, so that there is one value when nothing is wrong; without any router, in one of router "".
+Observed: TypeAlias = tuple[NbRows, ...]
 
 # A Kubernetes namespace and name (RFC 1123 label, subdomain). An owner of another form is none that we ever wrote.
 _GATEWAY: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
@@ -30,18 +34,30 @@ def canonical(rows: NbRows) -> NbRows:
     return NbRows(router=rows.router, **fields)
 
 
+def fit(rows: NbRows, lacking: Mapping[str, frozenset[str]]) -> NbRows:
+    """The rows as far as a schema can hold them that lacks these optional columns, by the name of their table."""
+    fields: dict[str, Any] = {}
+    for table in TABLES:
+        gaps = lacking.get(table.name, frozenset())
+        fields[table.field] = tuple(table.without(value, gaps) for value in getattr(rows, table.field))
+    return NbRows(router=rows.router, **fields)
+
+
 def wanted(rows: NbRows) -> Observed:
     """What will be observed once these rows, and no others, are there."""
-    has_any = any(getattr(rows, table.field) for table in TABLES)
-    return (canonical(rows),) if has_any else ()
+    if rows.empty:
+        return ()
+    on_router = any(getattr(rows, table.field) for table in TABLES if table.parent_column)
+    return (canonical(rows if on_router else msgspec.structs.replace(rows, router="")),)
 
 
 def observed(found: Found) -> Observed:
     """The rows of one gateway as values. A row that hangs on two routers is seen on both."""
     routers: defaultdict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    for table in TABLES:
+    for table in sorted(TABLES, key=lambda table: not table.parent_column):  # root tables last: they need the routers
         for row in found.get(table.name, ()):
-            for router in row.routers:
+            below = row.routers if table.parent_column else (min(routers, default=""),)
+            for router in below:
                 routers[router][table.field].append(table.from_columns(row.columns))
     return tuple(_below(router, routers[router]) for router in sorted(routers))
 

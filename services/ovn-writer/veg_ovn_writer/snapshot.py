@@ -29,20 +29,22 @@ def _owned(replica: Replica, table: Table[Any], gateway: str | None) -> Iterator
     all_rows = replica.tables[table.name].rows
     owned = replica.owned[table.name].items()
     routers: dict[UUID, list[str]] = {uuid: [] for uuid, owner in owned if gateway in (None, owner)}
-    for router in replica.tables[ROUTER].rows.values() if routers else ():
-        for uuid in _references(router, table.parent_column):
+    for router in replica.tables[ROUTER].rows.values() if routers and table.parent_column else ():
+        for uuid in references(router, table.parent_column):
             if uuid in routers:
                 routers[uuid].append(router.name)
+    lacking = replica.lacking[table.name]
     for uuid in sorted(routers):
         if uuid in all_rows:
             row = all_rows[uuid]
-            columns = {name: _plain(getattr(row, name)) for name in table.columns}
+            columns = {name: () if name in lacking else _plain(getattr(row, name)) for name in table.columns}
             yield FoundRow(uuid, columns, tuple(sorted(set(routers[uuid]))))
 
 
-def _references(row: idl.Row, column: str) -> Iterator[UUID]:
+def references(row: idl.Row, column: str) -> Iterator[UUID]:
+    """The rows that a column of a row in the database refers to, whether or not we have them too."""
     # Not `getattr(row, column)`: that makes three copies and a Row of each of the thousands of policies that others
-    # have on a router, and this is read with every command.
+    # have on a router, or of the ports in a group, and this is read with every command.
     for atom in row._data[column].values:  # noqa: SLF001
         yield atom.value
 

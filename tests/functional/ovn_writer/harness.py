@@ -1,22 +1,18 @@
 """The writer as a process, commands as the planner sends them, and what the streams and the database say."""
 
-import asyncio
-import os
-import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import nats
 from functional.ovsdb import Ovsdb
-from functional.servers import Nats, Process, free_port, wait_for
+from functional.servers import Nats, Service, wait_for
 from nats.js import JetStreamContext
 
 from veg_contracts import subjects
-from veg_contracts.commands import EnsureNb
-from veg_contracts.envelope import Envelope, from_message, to_body, to_headers, type_name
-from veg_contracts.events import RowsListed, RowsObserved
-from veg_contracts.intent import NbRows, RoutePolicy
+from veg_contracts.commands import ChangeMembers, EnsureMembers, EnsureNb
+from veg_contracts.envelope import Envelope, to_body, to_headers, type_name
+from veg_contracts.events import MembersObserved, RowsListed, RowsObserved
+from veg_contracts.intent import NbRows, RoutePolicy, StaticRoute
+from veg_contracts.names import port_group
 from veg_planner.bus.streams import ensure_streams
 from veg_runtime import clock
 
@@ -40,14 +36,60 @@ DOCUMENT = rows(policy("10.16.0.0/16", "10.16.0.12"))
 SCALED = rows(policy("10.16.0.0/16", "10.16.0.12", "10.16.0.15"))
 
 
+GROUP = port_group(GATEWAY)
+SELECTING = NbRows(
+    router=ROUTER,
+    policies=(
+        RoutePolicy(
+            family="4", priority=29110, match=f"ip4.src == ${GROUP}_ip4", action="reroute", nexthops=("10.16.0.12",)
+        ),
+    ),
+    port_groups=(GROUP,),
+)
+
+
+def route(prefix: str, nexthop: str, family: str = "4") -> StaticRoute:
+    """As the document has it: one of a source and a gateway pod."""
+    selection = ("ip_src",) if family == "4" else ("ipv6_src",)
+    return StaticRoute(
+        family=family, ip_prefix=prefix, nexthop=nexthop, symmetric_reply=True, selection_fields=selection
+    )
+
+
 def command(generation: int, wanted: NbRows, gateway: str = GATEWAY, number: str = "") -> Envelope:
     """As the planner's relay sends it."""
     data = EnsureNb(gateway=gateway, gateway_uid=f"uid-{gateway}", generation=generation, rows=wanted)
+    return _envelope(data, f"nb{number}", wanted.router)
+
+
+def members(generation: int, *ports: str, gateway: str = GATEWAY, group: str = GROUP, number: str = "") -> Envelope:
+    """The whole membership."""
+    data = EnsureMembers(
+        gateway=gateway, gateway_uid=f"uid-{gateway}", generation=generation, port_group=group, ports=ports
+    )
+    return _envelope(data, f"members{number}", ROUTER)
+
+
+def change(base: int, added: tuple[str, ...] = (), removed: tuple[str, ...] = (), number: str = "") -> Envelope:
+    """A change of the membership of the generation `base`."""
+    data = ChangeMembers(
+        gateway=GATEWAY,
+        gateway_uid=f"uid-{GATEWAY}",
+        generation=base + 1,
+        base=base,
+        port_group=GROUP,
+        added=added,
+        removed=removed,
+    )
+    return _envelope(data, f"members{number}", ROUTER)
+
+
+def _envelope(data: EnsureNb | EnsureMembers | ChangeMembers, what: str, router: str) -> Envelope:
     return Envelope(
-        id=f"uid-{gateway}/{generation}/nb{number}",
+        id=f"{data.gateway_uid}/{data.generation}/{what}",
         source="veg/planner",
         type=type_name(data),
-        subject=subjects.ovn_command(wanted.router, gateway),
+        subject=subjects.ovn_command(router, data.gateway),
         time=clock.now(),
         data=data,
         correlation_id="story",
@@ -61,27 +103,18 @@ class Bus:
 
     def __init__(self, server: Nats) -> None:
         self.server = server
-        self.ask(ensure_streams)
+        self.server.ask(ensure_streams)
 
     def send(self, *envelopes: Envelope) -> None:
         for envelope in envelopes:
             self.send_raw(envelope.subject, to_body(envelope), to_headers(envelope))
 
     def send_raw(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
-        async def publish(js: JetStreamContext) -> None:
-            await js.publish(subject, body, headers=headers)
-
-        self.ask(publish)
+        self.server.publish(subject, body, headers)
 
     def events(self) -> list[Envelope]:
         """All events, in the order of the stream."""
-
-        async def read(js: JetStreamContext) -> list[Envelope]:
-            last = (await js.stream_info(subjects.EVENT_STREAM)).state.messages
-            found = [await js.get_msg(subjects.EVENT_STREAM, seq=number) for number in range(1, last + 1)]
-            return [from_message(str(message.subject), message.headers, message.data or b"") for message in found]
-
-        return self.ask(read)
+        return self.server.events()
 
     def event(self, identity: str) -> Envelope | None:
         """The one event with that id."""
@@ -105,6 +138,14 @@ class Bus:
         wait_for(f"{number} rows observed ({reason})", lambda: len(self.observed(reason)) >= number)
         return self.observed(reason)[number - 1]
 
+    def members_observed(self) -> list[MembersObserved]:
+        return [envelope.data for envelope in self.events() if isinstance(envelope.data, MembersObserved)]
+
+    def wait_members_observed(self, number: int = 1) -> MembersObserved:
+        """The `number`th observation of a group."""
+        wait_for(f"{number} members observed", lambda: len(self.members_observed()) >= number)
+        return self.members_observed()[number - 1]
+
     def listed(self) -> list[RowsListed]:
         return [envelope.data for envelope in self.events() if isinstance(envelope.data, RowsListed)]
 
@@ -119,7 +160,7 @@ class Bus:
             info = await js.consumer_info(subjects.COMMAND_STREAM, subjects.OVN_WRITER_CONSUMER)
             return (info.num_ack_pending or 0) + (info.num_pending or 0)
 
-        return self.ask(read)
+        return self.server.ask(read)
 
     def handed_out(self) -> int:
         """Commands that were handed out and not acknowledged."""
@@ -128,31 +169,19 @@ class Bus:
             info = await js.consumer_info(subjects.COMMAND_STREAM, subjects.OVN_WRITER_CONSUMER)
             return info.num_ack_pending or 0
 
-        return self.ask(read)
-
-    def ask(self, question: Callable[[JetStreamContext], Awaitable[T]]) -> T:
-        async def ask() -> T:
-            client = await nats.connect(self.server.url, user="admin", password=self.server.PASSWORD)
-            try:
-                return await question(client.jetstream())
-            finally:
-                await client.close()
-
-        return asyncio.run(ask())
+        return self.server.ask(read)
 
 
-class Writer(Process):
+class Writer(Service):
     """The service as it runs in production."""
 
     def __init__(self, server: Nats, nb: Ovsdb, log: Path) -> None:
         environment = {
-            **os.environ,
             **server.environment("ovn-writer"),
-            "VEG_HEALTH_ADDRESS": f"127.0.0.1:{free_port()}",
             "VEG_NB_REMOTE": nb.remote,
             "VEG_TRANSACT_TIMEOUT_S": "3",
         }
-        super().__init__([sys.executable, "-m", "veg_ovn_writer"], log, environment)
+        super().__init__("veg_ovn_writer", environment, log)
 
     def says(self, text: str) -> bool:
         """Whether the log holds that."""
@@ -171,6 +200,19 @@ def found(nb: Ovsdb) -> dict[str, list[dict[str, Any]]]:
         )
         for router in nb.rows("Logical_Router", "name", "policies")
     }
+
+
+def add_ports(nb: Ovsdb, *names: str, switch: str = "subnet1") -> None:
+    """Logical switch ports, as Kube-OVN makes one for each pod."""
+    words = [word for name in names for word in ("--", "lsp-add", switch, name)]
+    nb.nbctl("--may-exist", "ls-add", switch, *words)
+
+
+def grouped(nb: Ovsdb, group: str = GROUP) -> set[str]:
+    """The names of the ports in a group."""
+    names = {row["_uuid"]: row["name"] for row in nb.rows("Logical_Switch_Port", "_uuid", "name")}
+    (row,) = [row for row in nb.rows("Port_Group", "name", "ports") if row["name"] == group]
+    return {names[uuid] for uuid in _list(row["ports"])}
 
 
 def _list(value: Any) -> list[Any]:

@@ -3,9 +3,8 @@
 import msgspec
 from unit.ovn_writer.test_confirm import order
 
-from veg_contracts.events import RowsListed, RowsObserved
+from veg_contracts.events import MembersObserved, RowsListed, RowsObserved
 from veg_ovn_writer import outcomes
-from veg_ovn_writer.apply import Counts
 from veg_ovn_writer.nb import Commit
 
 COMMAND = msgspec.structs.replace(
@@ -15,11 +14,12 @@ COMMAND = msgspec.structs.replace(
 
 def test_ids_are_made_of_the_commands() -> None:
     made = [
-        outcomes.applied(COMMAND, Counts(inserted=1), Commit(changed=True, nb_cfg=7)),
+        outcomes.applied(COMMAND, {"inserted": 1}, Commit(changed=True, nb_cfg=7)),
         outcomes.failed(COMMAND, "why"),
         outcomes.refused(COMMAND, 9),
         outcomes.programmed(COMMAND, 7),
     ]
+    assert made[0].data.detail == {"nb_cfg": "7", "inserted": "1"}
     assert [one.id for one in made] == ["3/applied", "3/failed", "3/refused", "3/programmed"]
     assert {(one.correlation_id, one.causation_id, one.source) for one in made} == {("story", "3", "veg/ovn-writer")}
     assert {one.traceparent.split("-")[1] for one in made} == {"0123456789abcdef0123456789abcdef"}
@@ -35,4 +35,7 @@ def test_what_is_seen_begins_a_story() -> None:
     assert one.id.startswith("ovn/a/a/drift/")
     assert one.correlation_id == one.id
     assert one.subject == "veg.evt.ovn.gateway.a.a"
+    other = outcomes.seen(MembersObserved(gateway="a/a", port_group="G", generation=1))
+    assert other.id.startswith("ovn/a/a/members/")
+    assert other.subject == one.subject
     assert outcomes.seen(RowsListed()).subject == "veg.evt.ovn.listed"

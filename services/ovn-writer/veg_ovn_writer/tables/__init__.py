@@ -7,5 +7,8 @@ from typing import Any, Final
 
 from veg_ovn_writer.tables.base import Table
 from veg_ovn_writer.tables.logical_router_policy import LogicalRouterPolicy
+from veg_ovn_writer.tables.logical_router_static_route import LogicalRouterStaticRoute
+from veg_ovn_writer.tables.port_group import PortGroup
 
-TABLES: Final[tuple[Table[Any], ...]] = (LogicalRouterPolicy(),)
+PORT_GROUP: Final = PortGroup()
+TABLES: Final[tuple[Table[Any], ...]] = (LogicalRouterPolicy(), LogicalRouterStaticRoute(), PORT_GROUP)

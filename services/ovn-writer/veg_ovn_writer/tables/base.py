@@ -13,11 +13,15 @@ Columns: TypeAlias = Mapping[str, Any]  # an integer, a string, a sorted tuple o
 
 EXTERNAL_IDS = "external_ids"
 ROUTER = "Logical_Router"
+PORT = "Logical_Switch_Port"
 
 
 @dataclass(frozen=True, slots=True)
 class FoundRow:
-    """A row as the database holds it: the table's `columns`, and the names of the routers it hangs on, sorted."""
+    """A row as the database holds it: the table's `columns`, and the names of the routers it hangs on, sorted.
+
+    A row of a root table hangs on none.
+    """
 
     uuid: UUID
     columns: Columns
@@ -30,19 +34,25 @@ class FoundRow:
 
 
 class Table(ABC, Generic[ValueT]):
-    """A table of the Northbound database whose rows hang on a router.
+    """A table of the Northbound database.
 
-    `field` is where its values stand in `NbRows`; `parent_column` the column of Logical_Router that refers to them.
+    `field` is where its values stand in `NbRows`; `parent_column` the column of Logical_Router that refers to its rows,
+    empty for a root table, whose rows hang on nothing.
     """
 
     name: ClassVar[str]
     field: ClassVar[str]
     parent_column: ClassVar[str]
-    columns: ClassVar[tuple[str, ...]]  # all that we read and write, external_ids among them
+    columns: ClassVar[tuple[str, ...]]  # all that we compare and write, external_ids among them
+    optional_columns: ClassVar[frozenset[str]] = frozenset()  # those of them, all sets, that an older OVN may lack
 
     @abstractmethod
     def canonical(self, value: ValueT) -> ValueT:
         """The one form of all values that mean the same row, such as sorted sets."""
+
+    def without(self, value: ValueT, lacking: frozenset[str]) -> ValueT:  # noqa: ARG002  # most tables lack nothing
+        """The value as far as a schema can hold it that lacks these of the `optional_columns`."""
+        return value
 
     @abstractmethod
     def sort_key(self, value: ValueT) -> tuple[Any, ...]:
