@@ -10,13 +10,14 @@ from typing import Final
 from veg_contracts.envelope import Envelope
 from veg_contracts.events import MembersObserved
 from veg_ovn_writer import groups, metrics, outcomes
-from veg_ovn_writer.errors import NotNowError
+from veg_ovn_writer.errors import CannotApplyError, NotNowError
 from veg_ovn_writer.nb import Nb
 from veg_ovn_writer.replica import Replica
 from veg_ovn_writer.roster import Roster
 from veg_runtime import logs
 
 _SETTLE_S: Final = 0.02  # as for rows: what is done in several transactions should be seen as one thing
+_LOGGED_MAX: Final = 10
 
 log = logs.get("members")
 
@@ -70,7 +71,12 @@ class MemberWatch:
         due = self._roster.due()
         if not due:
             return
-        joined, commit = await self._nb.transact(lambda replica, _: groups.join(replica, due))
+        try:
+            joined, _ = await self._nb.transact(lambda replica, _: groups.join(replica, due))
+        except CannotApplyError as error:
+            # They are told as missing when their group is next looked at; whoever sends the whole then hears why not.
+            log.warning("ports not joined", reason=str(error))
+            joined = []
         self._roster.settle()
         if joined:
-            log.info("ports joined", ports=joined[:10], number=len(joined), nb_cfg=commit.nb_cfg)
+            log.info("ports joined", ports=joined[:_LOGGED_MAX], number=len(joined))

@@ -6,13 +6,13 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.ovn_writer.test_rows import POLICY, SORTED, policies, row
+from unit.ovn_writer.test_rows import POLICY, ROUTE, SORTED, group, policies, row
 
 from veg_contracts.intent import NbRows, RoutePolicy
 from veg_contracts.names import owner_ids
-from veg_ovn_writer.differ import AmbiguousRowsError, Detach, Insert, Operation, Update, diff
+from veg_ovn_writer.differ import AmbiguousRowsError, Delete, Detach, Insert, Operation, Update, diff
 from veg_ovn_writer.rows import observed, wanted
-from veg_ovn_writer.tables import TABLES
+from veg_ovn_writer.tables import PORT_GROUP, TABLES
 from veg_ovn_writer.tables.base import FoundRow
 
 GATEWAY = "default/gateway1"
@@ -96,3 +96,18 @@ def test_two_rows_of_one_identity_are_named() -> None:
     with pytest.raises(AmbiguousRowsError, match="29100"):
         steps(NbRows(router="r", policies=(POLICY, other)))
     assert len(steps(NbRows(router="r", policies=(POLICY, SORTED)))) == 1
+
+
+def test_a_group_comes_stays_and_goes() -> None:
+    rows = NbRows(router="r", port_groups=("a", "b"))
+    operations = diff(GATEWAY, rows, {"Port_Group": (group(1, "b"), group(2, "c"))})
+    assert operations == [
+        Insert(PORT_GROUP, "r", PORT_GROUP.to_columns(GATEWAY, "a")),
+        Delete(PORT_GROUP, UUID(int=2)),
+    ]
+
+
+def test_what_is_new_comes_before_what_goes_whatever_its_table() -> None:
+    rows = NbRows(router="r", static_routes=(ROUTE,))
+    found = {"Logical_Router_Policy": (row(1, "r"),), "Port_Group": (group(2, "g"),)}
+    assert [type(operation) for operation in diff(GATEWAY, rows, found)] == [Insert, Detach, Delete]

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veg_contracts.intent import NbRows, RoutePolicy
+from veg_contracts.intent import NbRows, RoutePolicy, StaticRoute
 from veg_contracts.names import owner_ids
-from veg_ovn_writer.rows import canonical, is_gateway, observed, wanted
+from veg_ovn_writer.rows import canonical, fit, is_gateway, observed, wanted
+from veg_ovn_writer.tables import PORT_GROUP, TABLES
 from veg_ovn_writer.tables.base import FoundRow
 
 POLICY = RoutePolicy(family="4", priority=29100, match="ip4.src == 10.16.0.0/16", action="reroute", nexthops=("b", "a"))
@@ -33,6 +34,13 @@ def row(number: int, *routers: str, value: RoutePolicy = SORTED, **columns: obje
         **columns,
     }
     return FoundRow(UUID(int=number), found, routers)
+
+
+ROUTE = StaticRoute(family="4", ip_prefix="10.0.0.0/24", nexthop="10.0.0.2", selection_fields=("ip_src",))
+
+
+def group(number: int, name: str) -> FoundRow:
+    return FoundRow(UUID(int=number), PORT_GROUP.to_columns("default/gateway1", name), ())
 
 
 @given(st.lists(policies), st.randoms())
@@ -60,6 +68,24 @@ def test_copies_and_other_routers_are_seen() -> None:
         NbRows(router="a", policies=(SORTED,)),
         NbRows(router="b", policies=(SORTED, SORTED)),
     )
+
+
+def test_groups_stand_with_the_first_router_and_alone_without_one() -> None:
+    found = {"Port_Group": (group(2, "b"), group(1, "a")), "Logical_Router_Policy": (row(3, "y", "x"),)}
+    assert observed(found) == (
+        NbRows(router="x", policies=(SORTED,), port_groups=("a", "b")),
+        NbRows(router="y", policies=(SORTED,)),
+    )
+    rows = NbRows(router="x", port_groups=("b", "a"))
+    assert observed({"Port_Group": found["Port_Group"]}) == wanted(rows) == (NbRows(port_groups=("a", "b")),)
+
+
+def test_an_older_schema_holds_what_it_can() -> None:
+    rows = NbRows(router="r", policies=(POLICY,), static_routes=(ROUTE,), port_groups=("g",))
+    assert fit(rows, {table.name: frozenset() for table in TABLES}) == rows
+    fitted = fit(rows, {"Logical_Router_Static_Route": frozenset({"selection_fields"})})
+    assert [value.selection_fields for value in fitted.static_routes] == [()]
+    assert (fitted.policies, fitted.port_groups) == (rows.policies, rows.port_groups)
 
 
 def test_a_row_without_family_is_seen_as_it_is() -> None:
