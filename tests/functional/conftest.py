@@ -1,6 +1,7 @@
 """Real NATS and Postgres for every functional test."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,8 @@ def nats_server(tmp_path: Path) -> Iterator[Nats]:
     server.process.kill()
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """One cluster for all tests, with the migrated database `veg_template`."""
+@contextmanager
+def _running() -> Iterator[Postgres]:
     server = Postgres()
     try:
         server.start()
@@ -26,18 +26,20 @@ def postgres() -> Iterator[Postgres]:
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One cluster for all tests, with the migrated database `veg_template`."""
+    with _running() as server:
+        yield server
 
 
 @pytest.fixture
 def own_postgres() -> Iterator[Postgres]:
     """A cluster that a test may kill."""
-    server = Postgres()
-    try:
-        server.start()
-        server.prepare()
+    with _running() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Real servers for functional tests: each can be killed and started again in the middle of a test."""
 
+import asyncio
+import json
 import os
 import secrets
 import shutil
@@ -9,15 +11,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
+import nats
+from nats.js import JetStreamContext
+
+from veg_contracts import subjects
 from veg_contracts.base import encode
+from veg_contracts.envelope import Envelope, from_message
 from veg_contracts.permissions import ROLES, nats_permissions
 from veg_runtime.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEADLINE_S = 20.0
+
+T = TypeVar("T")
 
 
 def free_port() -> int:
@@ -75,6 +87,33 @@ class Process:
         return self._running is not None and self._running.poll() is None
 
 
+class Service(Process):
+    """One of our services, by the name of its module, with its settings as environment variables."""
+
+    def __init__(self, module: str, environment: dict[str, str], log: Path) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        whole = {**os.environ, **environment, "VEG_HEALTH_ADDRESS": self.address}
+        super().__init__([sys.executable, "-m", module], log, whole)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of its answer; status 0 while nothing listens."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"http://{self.address}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError as error:
+            return 0, repr(error)
+
+    def readiness(self) -> tuple[int, str]:
+        return self.get("/readyz")
+
+    def said(self) -> list[dict[str, Any]]:
+        """The lines of its log."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
 class Nats:
     """nats-server with JetStream and one user per role, permissions as in production."""
 
@@ -115,6 +154,34 @@ class Nats:
     def environment(self, role: str) -> dict[str, str]:
         """The same for a service that is started as a process."""
         return {"VEG_NATS_URL": self.url, "VEG_NATS_USER": role, "VEG_NATS_PASSWORD": self.PASSWORD}
+
+    def ask(self, question: Callable[[JetStreamContext], Awaitable[T]]) -> T:
+        """Do something as a user who may do everything."""
+
+        async def ask() -> T:
+            client = await nats.connect(self.url, user="admin", password=self.PASSWORD)
+            try:
+                return await question(client.jetstream())
+            finally:
+                await client.close()
+
+        return asyncio.run(ask())
+
+    def publish(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
+        async def publish(js: JetStreamContext) -> None:
+            await js.publish(subject, body, headers=headers)
+
+        self.ask(publish)
+
+    def events(self, after: int = 0) -> list[Envelope]:
+        """The stream of events, in its order, without the first `after`."""
+
+        async def read(js: JetStreamContext) -> list[Envelope]:
+            last = (await js.stream_info(subjects.EVENT_STREAM)).state.messages
+            found = [await js.get_msg(subjects.EVENT_STREAM, seq=number) for number in range(after + 1, last + 1)]
+            return [from_message(str(message.subject), message.headers, message.data or b"") for message in found]
+
+        return self.ask(read)
 
     def _listens(self) -> bool:
         with socket.socket() as probe:

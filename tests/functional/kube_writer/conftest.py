@@ -1,15 +1,12 @@
 """A cluster with our CRD and RBAC as they are shipped, a bus, and the kube-writer between them as a real process."""
 
-import json
 import os
 import secrets
 import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,7 @@ import pytest
 from functional import control_plane
 from functional.control_plane import ControlPlane, RefusedError
 from functional.kube_writer.orders import Orders
-from functional.servers import REPOSITORY, Nats, Process, free_port, wait_for
+from functional.servers import REPOSITORY, Nats, Service, wait_for
 
 _KUBECTL = Path(os.environ.get("VEG_CACHE") or "/var/cache/vpc-egress-gateway") / "tools" / "usr" / "bin" / "kubectl"
 _SHIPPED = (REPOSITORY / "crds", REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac.yaml")
@@ -93,42 +90,17 @@ class Space:
             raise
 
 
-class Writer:
+class Writer(Service):
     """The service as a process of its own."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
-        self._health = f"127.0.0.1:{free_port()}"
-        environment = os.environ | environment | {"VEG_HEALTH_ADDRESS": self._health}
-        self._log = log
-        self._process = Process([sys.executable, "-m", "veg_kube_writer"], log, environment)
-
-    def start(self) -> None:
-        self._process.start()
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def terminate(self) -> int:
-        return self._process.stop()
+        super().__init__("veg_kube_writer", environment, log)
 
     def wait_until(self, ready: bool) -> str:
         """Wait for that state of readiness; what it says then."""
-        wait_for(f"readiness of the writer to be {ready}", lambda: self._readiness()[0] is ready)
-        return self._readiness()[1]
-
-    def said(self) -> list[Json]:
-        """The lines of its log."""
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
-
-    def _readiness(self) -> tuple[bool | None, str]:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(f"http://{self._health}/readyz", timeout=2) as response:
-                return True, response.read().decode()
-        except urllib.error.HTTPError as error:
-            return False, error.read().decode()
-        except OSError as error:
-            return None, repr(error)
+        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        wait_for(f"readiness of the writer to be {ready}", lambda: self.readiness()[0] == status)
+        return self.readiness()[1]
 
 
 @pytest.fixture(scope="session")

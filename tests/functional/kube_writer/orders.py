@@ -1,20 +1,15 @@
 """The planner's side of the bus: commands go in, outcomes come out."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-import nats
 from functional.servers import Nats, wait_for
 from nats.js import JetStreamContext
 
 from veg_contracts import subjects
-from veg_contracts.envelope import Envelope, from_message, to_body, to_headers, type_name
+from veg_contracts.envelope import Envelope, to_body, to_headers, type_name
 from veg_kube_writer.outcomes import KubeCommand, Outcome
 from veg_planner.bus.streams import ensure_streams
 
-T = TypeVar("T")
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -27,7 +22,7 @@ class Orders:
     _read: list[Envelope] = field(default_factory=list)
 
     def create_streams(self) -> None:
-        self._ask(ensure_streams)
+        self.server.ask(ensure_streams)
 
     def give(self, *commands: KubeCommand) -> list[str]:
         """Publish in this order; the ids that the commands got."""
@@ -37,7 +32,7 @@ class Orders:
             for envelope in made:
                 await js.publish(envelope.subject, to_body(envelope), headers=to_headers(envelope))
 
-        self._ask(publish)
+        self.server.ask(publish)
         return [envelope.id for envelope in made]
 
     def give_again(self, command_id: str, command: KubeCommand) -> None:
@@ -47,10 +42,7 @@ class Orders:
         self.give_raw(envelope.subject, to_body(envelope), headers)
 
     def give_raw(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
-        async def publish(js: JetStreamContext) -> None:
-            await js.publish(subject, body, headers=headers)
-
-        self._ask(publish)
+        self.server.publish(subject, body, headers)
 
     def carried_out(self, *commands: KubeCommand) -> list[Outcome]:
         """Publish, wait for an outcome of each, and return these."""
@@ -64,14 +56,7 @@ class Orders:
 
     def outcomes(self, command_id: str = "") -> list[Envelope]:
         """What the writer said so far."""
-
-        async def read(js: JetStreamContext) -> None:
-            last = (await js.stream_info(subjects.EVENT_STREAM)).state.messages
-            for number in range(len(self._read) + 1, last + 1):
-                message = await js.get_msg(subjects.EVENT_STREAM, seq=number)
-                self._read.append(from_message(str(message.subject), message.headers, message.data or b""))
-
-        self._ask(read)
+        self._read += self.server.events(len(self._read))
         return [said for said in self._read if said.data.command_id == command_id or not command_id]
 
     def _envelope(self, command: KubeCommand, command_id: str = "") -> Envelope:
@@ -87,13 +72,3 @@ class Orders:
             causation_id="k8s/Pod/uid/8",
             traceparent=TRACE,
         )
-
-    def _ask(self, question: Callable[[JetStreamContext], Awaitable[T]]) -> T:
-        async def ask() -> T:
-            client = await nats.connect(self.server.url, user="admin", password=self.server.PASSWORD)
-            try:
-                return await question(client.jetstream())
-            finally:
-                await client.close()
-
-        return asyncio.run(ask())

@@ -65,7 +65,7 @@ def test_killed_at_any_moment_it_ends_where_it_would_have(orders: Orders, space:
     assert space.gateway()["status"]["internalIPs"] == ["10.16.0.8"]
     assert space.gateway()["metadata"]["finalizers"] == [names.FINALIZER]
     assert sorted(event["message"] for event in space.events()) == [f"generation {n}" for n in range(1, 9)]
-    assert writer.terminate() == 0
+    assert writer.stop() == 0
 
 
 def _at_least(orders: Orders, count: int) -> bool:

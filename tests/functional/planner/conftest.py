@@ -1,12 +1,11 @@
 """A planner as a process, and messages as watchers and writers would send them."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from functional.planner.harness import Planner
-from functional.servers import Database, Nats, free_port
+from functional.servers import Database, Nats
 from support.simulation import SETTINGS
 
 
@@ -19,7 +18,6 @@ def make_planner(nats_server: Nats, database: Database, tmp_path: Path) -> Itera
         environment = {
             **nats_server.environment("planner"),
             "VEG_POSTGRES_URL": database.url(),
-            "VEG_HEALTH_ADDRESS": f"127.0.0.1:{free_port()}",
             "VEG_LEASE_TTL_S": "2",
             # The settings of the simulation, so that its log and the planner's are the same.
             "VEG_GATEWAY_IMAGE": SETTINGS.image,
@@ -27,7 +25,7 @@ def make_planner(nats_server: Nats, database: Database, tmp_path: Path) -> Itera
             "VEG_AGENT_NATS_URL": SETTINGS.agent_nats_url,
             **variables,
         }
-        planner = Planner([sys.executable, "-m", "veg_planner"], environment, tmp_path / f"planner-{len(made)}.log")
+        planner = Planner(environment, tmp_path / f"planner-{len(made)}.log")
         made.append(planner)
         planner.start()
         return planner

@@ -1,18 +1,15 @@
 """What the planner's functional tests share: the process, its inputs, and what the database says."""
 
 import asyncio
-import os
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 import nats
 import nats.aio.client
-import nats.js.client
 from click.testing import CliRunner
-from functional.servers import DEADLINE_S, Database, Nats, Process, wait_for
+from functional.servers import DEADLINE_S, Database, Nats, Service, wait_for
+from nats.js import JetStreamContext
 from support.simulation import Simulation, created
 
 from veg_contracts.envelope import HEADER_MESSAGE_ID, Envelope, to_body, to_headers
@@ -31,34 +28,20 @@ from veg_runtime import bus
 from vegctl.main import main as vegctl
 
 
-class Planner(Process):
-    """A planner process and its health port."""
+class Planner(Service):
+    """A planner process."""
 
-    def __init__(self, argv: Sequence[str], environment: dict[str, str], log: Path) -> None:
-        super().__init__(argv, log, {**os.environ, **environment})
-        self.address = environment["VEG_HEALTH_ADDRESS"]
-
-    def health(self) -> tuple[int, str]:
-        """The answer of /readyz; 0 while nothing listens."""
-        return self._get("/readyz")
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        super().__init__("veg_planner", environment, log)
 
     def metrics(self) -> str:
-        return self._get("/metrics")[1]
+        return self.get("/metrics")[1]
 
     def wait_leading(self) -> None:
-        wait_for(f"planner to lead ({self.log})", lambda: self.health()[1].startswith("leading"))
+        wait_for(f"planner to lead ({self.log})", lambda: self.readiness()[1].startswith("leading"))
 
     def wait_standing_by(self) -> None:
-        wait_for(f"planner to stand by ({self.log})", lambda: self.health() == (200, "standing by\n"))
-
-    def _get(self, path: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError as error:
-            return 0, str(error)
+        wait_for(f"planner to stand by ({self.log})", lambda: self.readiness() == (200, "standing by\n"))
 
 
 def scenario() -> Simulation:
@@ -121,11 +104,21 @@ class Client:
 
     def messages(self, stream: str) -> list[tuple[str, dict[str, str], bytes]]:
         """All messages of a stream: subject, headers, body."""
-        return asyncio.run(self._messages(stream))
+
+        async def read(js: JetStreamContext) -> list[tuple[str, dict[str, str], bytes]]:
+            state = (await js.stream_info(stream)).state
+            found = [await js.get_msg(stream, number) for number in range(state.first_seq or 1, state.last_seq + 1)]
+            return [(message.subject or "", message.headers or {}, message.data or b"") for message in found]
+
+        return self._server.ask(read)
 
     def purge(self, stream: str) -> None:
         """Throw all messages of a stream away."""
-        asyncio.run(self._purge(stream))
+
+        async def purge(js: JetStreamContext) -> None:
+            await js.purge_stream(stream)
+
+        self._server.ask(purge)
 
     async def _publish(self, envelopes: list[Envelope], more: dict[str, str]) -> None:
         connection, js = await self._connect()
@@ -135,28 +128,13 @@ class Client:
                 await bus.publish_raw(js, envelope.subject, to_body(envelope), headers)
         await connection.close()
 
-    async def _purge(self, stream: str) -> None:
-        connection, js = await self._connect()
-        await js.purge_stream(stream)
-        await connection.close()
-
     async def _publish_raw(self, subject: str, body: bytes, headers: dict[str, str] | None) -> None:
         connection, _ = await self._connect()
         await connection.publish(subject, body, headers=headers)
         await connection.flush()
         await connection.close()
 
-    async def _messages(self, stream: str) -> list[tuple[str, dict[str, str], bytes]]:
-        connection, js = await self._connect()
-        info = await js.stream_info(stream)
-        found = []
-        for sequence in range(info.state.first_seq or 1, info.state.last_seq + 1):
-            message = await js.get_msg(stream, sequence)
-            found.append((message.subject or "", message.headers or {}, message.data or b""))
-        await connection.close()
-        return found
-
-    async def _connect(self) -> tuple[nats.aio.client.Client, nats.js.client.JetStreamContext]:
+    async def _connect(self) -> tuple[nats.aio.client.Client, JetStreamContext]:
         connection = await nats.connect(self._server.url, user="admin", password=Nats.PASSWORD)
         return connection, bus.jetstream(connection)
 

@@ -151,13 +151,13 @@ def test_a_planner_without_its_database_is_not_ready(
     planner = make_planner(VEG_POSTGRES_URL=Database(own_postgres).url())
     planner.wait_leading()
     own_postgres.kill()
-    wait_for("the planner to say so", lambda: planner.health() == (503, "waits for the database\n"))
+    wait_for("the planner to say so", lambda: planner.readiness() == (503, "waits for the database\n"))
     own_postgres.start()
     planner.wait_leading()
 
 
 def test_a_planner_without_its_bus_is_not_ready(planner: Planner, nats_server: Nats) -> None:
     nats_server.kill()
-    wait_for("the planner to say so", lambda: planner.health() == (503, "waits for the bus\n"))
+    wait_for("the planner to say so", lambda: planner.readiness() == (503, "waits for the bus\n"))
     nats_server.start()
     planner.wait_leading()

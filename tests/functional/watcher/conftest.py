@@ -1,11 +1,7 @@
 """A cluster, a bus and the watcher between them, all as real processes."""
 
-import json
-import os
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +9,7 @@ import pytest
 import yaml
 from functional import control_plane
 from functional.control_plane import ControlPlane
-from functional.servers import REPOSITORY, Nats, Process, free_port, wait_for
+from functional.servers import REPOSITORY, Nats, Service, wait_for
 from functional.watcher.bus import Bus
 
 from veg_watcher.kinds import KINDS, Kind
@@ -66,38 +62,15 @@ def bus(nats_server: Nats) -> Bus:
     return made
 
 
-class Watcher:
+class Watcher(Service):
     """The service as a process of its own."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
-        self._health = f"127.0.0.1:{free_port()}"
-        environment = os.environ | environment | {"VEG_HEALTH_ADDRESS": self._health}
-        self._log = log
-        self._process = Process([sys.executable, "-m", "veg_watcher"], log, environment)
+        super().__init__("veg_watcher", environment, log)
 
     def start(self) -> None:
-        self._process.start()
-        wait_for("the watcher to be ready", lambda: self.readiness()[0])
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def terminate(self) -> int:
-        return self._process.stop()
-
-    def readiness(self) -> tuple[bool, str]:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(f"http://{self._health}/readyz", timeout=2) as response:
-                return True, response.read().decode()
-        except urllib.error.HTTPError as error:
-            return False, error.read().decode()
-        except OSError as error:
-            return False, repr(error)
-
-    def said(self) -> list[dict[str, Any]]:
-        """The lines of its log."""
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
+        super().start()
+        wait_for("the watcher to be ready", lambda: self.readiness()[0] == HTTPStatus.OK)
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_each_kind_is_told_and_listed(cluster: ControlPlane, bus: Bus, watcher: 
     ) - {"NetworkAttachmentDefinition"}
     order = [envelope.data for envelope in envelopes if envelope.subject.startswith("veg.evt.k8s.pod.")]
     assert [type(event) for event in order] == [ObjectChanged, KindListed]
-    assert watcher.readiness() == (True, "watching; not installed: NetworkAttachmentDefinition\n")
+    assert watcher.readiness() == (200, "watching; not installed: NetworkAttachmentDefinition\n")
 
 
 def test_what_means_nothing_to_the_planner_is_not_told(
@@ -169,7 +169,7 @@ def test_two_watchers_tell_everything_once(
     vpc(cluster, "vpc-second")
     told(bus, "vpc-second")
     assert_no_doubles(bus)
-    assert two.terminate() == 0
+    assert two.stop() == 0
 
 
 def test_malformed_and_oversized_objects_do_not_stop_the_others(
@@ -241,6 +241,6 @@ def test_an_optional_kind_is_found_when_it_is_installed(
     }
     cluster.create(f"/apis/{kind.group}/{kind.version}/namespaces/nets/{kind.plural}", body)
     assert told(bus, "eth1")[0].object == NetworkAttachment(name="eth1", namespace="nets", config='{"type":"macvlan"}')
-    assert watcher.readiness() == (True, "watching\n")
+    assert watcher.readiness() == (200, "watching\n")
     cluster.delete(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{kind.plural}.{kind.group}")
     wait_for("the deletion of eth1", lambda: [event.name for event in bus.deleted()] == ["eth1"])
