@@ -96,10 +96,20 @@ class Simulation:
     def replay(self, record: Record) -> Outcome:
         self.log.append(record)
         outcome = step(self.world, record)
+        self._assert_storable(outcome)
         self.outcomes.append(outcome)
         self.pending += outcome.commands
         self.sent += outcome.commands
         return outcome
+
+    def _assert_storable(self, outcome: Outcome) -> None:
+        """The keys of the store's tables: one report for each gateway and event, and no command's id twice."""
+        reported = [report.gateway for report in outcome.reports]
+        assert len(set(reported)) == len(reported), f"reported twice for one event: {reported}"
+        generations = [(intent.gateway_uid, intent.generation) for intent in outcome.intents]
+        assert len(set(generations)) == len(generations), f"a generation twice: {generations}"
+        identities = [outgoing.id for outgoing in outcome.commands]
+        assert len(set(identities)) == len(identities), f"the id of a command twice: {identities}"
 
     def see(self, projection: AnyProjection, uid: str = "") -> Outcome:
         """The watcher publishes a new projection of an object."""
@@ -149,7 +159,7 @@ class Simulation:
         for index in range(count):
             self.happen_config(key, pod(index, key))
 
-    def happen_config(self, key: str, of: Pod) -> None:
+    def happen_config(self, key: str, of: Pod, uid: str = "") -> None:
         """The agent of that pod applies the config that stands in the bucket."""
         config = self.config[key]
         assert config is not None
@@ -158,7 +168,7 @@ class Simulation:
                 gateway=key,
                 gateway_uid=config.gateway_uid,
                 pod=of.name,
-                pod_uid=f"uid-Pod-{of.key}",
+                pod_uid=uid or f"uid-Pod-{of.key}",
                 generation=config.generation,
                 sources=(*config.sources, *config.lingering),
                 default_snat=config.default_snat,

@@ -73,7 +73,7 @@ def step(world: World, record: Record) -> Outcome:
     return Outcome(
         entries=world.take_changes(),
         intents=tuple(made.intents),
-        reports=tuple(made.reports),
+        reports=tuple(made.reports.values()),
         commands=tuple(made.commands),
     )
 
@@ -84,7 +84,8 @@ class _Made:
     def __init__(self, *, retry: bool, position: int, time: str) -> None:
         self.retry, self.position, self.time = retry, position, time
         self.intents: list[Intent] = []
-        self.reports: list[Report] = []
+        # One for each gateway, that of the last time it was planned: the store keeps one per event.
+        self.reports: dict[str, Report] = {}
         self.commands: list[Outgoing] = []
         self.planned: set[str] = set()
 
@@ -108,7 +109,7 @@ def _plan_one(world: World, gateway: str, made: _Made) -> set[str]:
     report = Report(gateway=gateway, generation=current.generation if current else 0, steps=planned.steps)
     if report != world.report(gateway):
         world.put(REPORT, gateway, report)
-        made.reports.append(report)
+        made.reports[gateway] = report
     if current is not None:
         made.commands += _send(world, last, current, retry=made.retry, position=made.position)
         _forget_if_gone(world, current)

@@ -187,6 +187,17 @@ def test_of_two_gateways_the_oldest_has_the_pod_and_the_other_one_says_so() -> N
     assert simulation.members["default/young"] == {"a.default"}
 
 
+def test_a_new_gateway_that_loses_pods_to_an_older_one_reports_once() -> None:
+    """Its selectors change who loses what, so it is planned again within the same event."""
+    simulation = selecting()
+    simulation.see(client("a"))
+    young = gateway(
+        name="young", spec={"externalSubnet": "macvlan1", "selectors": APP}, created_at="2026-02-01T00:00:00Z"
+    )
+    (report,) = simulation.see(young).reports
+    assert any("VpcEgressGateway default/gateway1 selects too" in step.text for step in report.steps)
+
+
 def test_selectors_that_go_take_the_port_group_and_at_last_the_snat_along() -> None:
     simulation = selecting()
     simulation.create(policies=[{"snat": True, "ipBlocks": ["10.17.0.0/16"]}], generation=2)
