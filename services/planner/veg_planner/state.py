@@ -22,9 +22,14 @@ class Tombstone(Value, frozen=True, kw_only=True):
 
 
 class Listing(Value, frozen=True, kw_only=True):
-    """How far a listing of a kind has come in; `complete` is the newest resourceVersion a whole one had, or 0."""
+    """How far a listing of a kind has come in; `complete` is the newest resourceVersion a whole one had, or 0.
+
+    `existing` are the uids of that whole one: what it does not have was gone then, and an older event about such an
+    object is late. None: not known.
+    """
 
     complete: int = 0
+    existing: tuple[str, ...] | None = None
     resource_version: int = 0
     parts: dict[int, tuple[str, ...]] = {}
 

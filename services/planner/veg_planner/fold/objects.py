@@ -47,6 +47,8 @@ def changed(world: World, event: ObjectChanged) -> list[str]:
     tombstone = world.tombstone(event.uid)
     if tombstone is not None or (old is not None and old.resource_version >= event.resource_version):
         return []
+    if old is None and _was_gone(world, event):
+        return []
     stored = Stored(uid=event.uid, resource_version=event.resource_version, object=new)
     if old is not None and old.uid != event.uid:
         return sorted({*_forget(world, old, event.resource_version), *_store(world, stored)})
@@ -72,11 +74,11 @@ def listed(world: World, event: KindListed) -> list[str]:
     parts = dict(listing.parts) if event.resource_version == listing.resource_version else {}
     parts[event.part] = event.uids
     if set(parts) != set(range(event.parts)):
-        new = Listing(complete=listing.complete, resource_version=event.resource_version, parts=parts)
+        new = msgspec.structs.replace(listing, resource_version=event.resource_version, parts=parts)
         world.put(LISTING, event.kind, new)
         return []
-    world.put(LISTING, event.kind, Listing(complete=event.resource_version))
     existing = {uid for uids in parts.values() for uid in uids}
+    world.put(LISTING, event.kind, Listing(complete=event.resource_version, existing=tuple(sorted(existing))))
     touched: set[str] = set()
     for stored in world.objects(event.kind):
         if stored.uid not in existing and stored.resource_version <= event.resource_version:
@@ -87,6 +89,13 @@ def listed(world: World, event: KindListed) -> list[str]:
         # Only now it is known which rows in OVN belong to nobody.
         touched.update(world.orphans())
     return sorted(touched)
+
+
+def _was_gone(world: World, event: ObjectChanged) -> bool:
+    """Whether a listing that is not older has shown that the object is gone; its deletion was missed."""
+    listing = world.listing(event.object.KIND)
+    late = listing.existing is not None and event.resource_version <= listing.complete
+    return late and event.uid not in (listing.existing or ())
 
 
 def _store(world: World, stored: Stored) -> list[str]:

@@ -45,8 +45,8 @@ def resolve(world: World, spec: Spec, notes: Notes) -> Network | None:
     if network.families:
         return network
     text = (
-        f'Subnets "{internal.name}" (gateway {internal.gateway}) and "{external.name}" (gateway {external.gateway}) '
-        "have no address family in common"
+        f'spec.externalSubnet: Subnets "{internal.name}" (gateway {internal.gateway}) and '
+        f'"{external.name}" (gateway {external.gateway}) have no address family in common'
     )
     notes.waits("families", text)
     return None
@@ -58,7 +58,7 @@ def _vpc(world: World, name: str, notes: Notes) -> Vpc | None:
         notes.waits("vpc", f'spec.vpc: Vpc "{name}" does not exist')
         return None
     if not vpc.router:
-        notes.waits("vpc", f'waits for the logical router of Vpc "{name}" (status.router is empty)')
+        notes.waits("vpc", f'spec.vpc: waits for the logical router of Vpc "{name}" (status.router is empty)')
         return None
     return vpc
 
@@ -86,7 +86,7 @@ def _subnet(world: World, field: str, name: str, notes: Notes) -> Subnet | None:
         try:
             addresses.families(text)
         except ValueError:
-            notes.waits("subnet", f'Subnet "{name}": {what}: {text!r}: "v4", "v6" or "v4,v6" is needed')
+            notes.waits("subnet", f'{field}: Subnet "{name}": {what}: {text!r}: "v4", "v6" or "v4,v6" is needed')
             return None
     return subnet
 
@@ -95,7 +95,7 @@ def _attachment(world: World, external: Subnet, notes: Notes) -> str | None:
     parts = external.provider.split(".")
     if len(parts) < 2 or not all(parts[:2]):  # noqa: PLR2004  # <nad>.<namespace>[.ovn]
         text = (
-            f'Subnet "{external.name}": spec.provider: {external.provider!r}: '
+            f'spec.externalSubnet: Subnet "{external.name}": spec.provider: {external.provider!r}: '
             '"<name>.<namespace>" of a NetworkAttachmentDefinition is needed'
         )
         notes.refused("attachment", text)
@@ -103,6 +103,6 @@ def _attachment(world: World, external: Subnet, notes: Notes) -> str | None:
     key = f"{parts[1]}/{parts[0]}"
     if world.find(NetworkAttachment, key) is None:
         text = f'NetworkAttachmentDefinition "{key}" (provider of Subnet "{external.name}") does not exist'
-        notes.waits("attachment", text)
+        notes.waits("attachment", f"spec.externalSubnet: {text}")
         return None
     return key

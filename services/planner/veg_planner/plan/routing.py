@@ -70,7 +70,8 @@ def rows(
     if wanted.selects and wanted.leads and by_static_route:
         routes += _hits(inside, network.families, wanted.owners)
     policies.sort(key=lambda policy: (policy.family, policy.priority, policy.match))
-    routes.sort(key=lambda route: (order(route.ip_prefix), route.nexthop))
+    # As text, like the writer: what it observes is compared with what is wanted.
+    routes.sort(key=lambda route: (route.family, route.ip_prefix, route.nexthop))
     made = NbRows(
         router=network.router,
         policies=tuple(policies),
