@@ -1,21 +1,26 @@
 """What must be true of every intent, whatever led to it. Checked in production too, before an intent is recorded."""
 
+import re
 from collections import Counter
+from itertools import groupby
 
-from veg_contracts import addresses
-from veg_contracts.intent import NbRows, PodConfig, RoutePolicy
+from veg_contracts import addresses, names
+from veg_contracts.intent import NbRows, PodConfig, RoutePolicy, StaticRoute
 from veg_planner.plan.draft import Draft
 
 
 def violations(draft: Draft) -> tuple[str, ...]:
     """Every broken invariant, as a sentence. Empty: none."""
-    return (*_of_rows(draft.nb), *_of_config(draft.config))
+    return (*_of_rows(draft.gateway, draft.nb), *_of_config(draft.config))
 
 
-def _of_rows(rows: NbRows | None) -> list[str]:
+def _of_rows(gateway: str, rows: NbRows | None) -> list[str]:
     if rows is None or rows == NbRows():
         return []
-    found = [text for policy in rows.policies for text in _of_policy(policy)]
+    found = [text for policy in rows.policies for text in (*_of_policy(policy), *_of_address_sets(rows, policy))]
+    found += _of_routes(rows.static_routes)
+    if rows.port_groups not in ((), (names.port_group(gateway),)):
+        found.append(f"port groups {', '.join(rows.port_groups)} are not the one of {gateway}")
     if not rows.router:
         found.append("rows without a logical router")
     keys = [(policy.family, policy.priority, policy.match) for policy in rows.policies]
@@ -34,6 +39,41 @@ def _of_policy(policy: RoutePolicy) -> list[str]:
         found.append(f"a nexthop of {policy.match!r} is of another family")
     if (policy.action == "reroute") != bool(policy.nexthops):
         found.append(f"policy {policy.match!r}: action {policy.action} with {len(policy.nexthops)} nexthops")
+    return found
+
+
+def _of_address_sets(rows: NbRows, policy: RoutePolicy) -> list[str]:
+    """OVN drops a policy, and says so only in a log, whose match names an address set that does not exist."""
+    known = {f"{group}_ip{policy.family}" for group in rows.port_groups}
+    used = re.findall(r"\$([\w.]+)", policy.match)
+    return [
+        f"policy {policy.match!r} needs ${name}, of which there is no port group" for name in used if name not in known
+    ]
+
+
+def _of_routes(routes: tuple[StaticRoute, ...]) -> list[str]:
+    found = [text for route in routes for text in _of_route(route)]
+    keys = [(route.family, route.ip_prefix, route.nexthop) for route in routes]
+    if keys != sorted(set(keys)):
+        found.append("static routes are not sorted, or one is there twice")
+    for prefix, group in groupby(routes, key=lambda route: route.ip_prefix):
+        # Else a route that only lets a packet get as far as the policies would share the traffic with the gateways.
+        if len({(route.policy, route.symmetric_reply, route.selection_fields) for route in group}) > 1:
+            found.append(f"static routes of {prefix} form one ECMP group, and differ")
+    return found
+
+
+def _of_route(route: StaticRoute) -> list[str]:
+    found = []
+    if not addresses.of_family(route.ip_prefix, route.family) or addresses.masked(route.ip_prefix) != route.ip_prefix:
+        found.append(f"static route {route.ip_prefix!r} is not a CIDR of family {route.family} without host bits")
+    if not addresses.of_family(route.nexthop, route.family) or "/" in route.nexthop:
+        found.append(f"nexthop {route.nexthop!r} of {route.ip_prefix} is not an address of family {route.family}")
+    if route.policy != "src-ip":
+        found.append(f"static route {route.ip_prefix} goes by {route.policy!r}, not by its source")
+    allowed = {"4": "ip_src", "6": "ipv6_src"}.get(route.family)
+    if any(field != allowed for field in route.selection_fields):
+        found.append(f"static route {route.ip_prefix}: selection by {', '.join(route.selection_fields)}")
     return found
 
 

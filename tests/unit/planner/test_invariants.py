@@ -3,17 +3,27 @@
 import msgspec
 import pytest
 
-from veg_contracts.intent import NbRows, PodConfig, RoutePolicy, Source
+from veg_contracts import names
+from veg_contracts.intent import NbRows, PodConfig, RoutePolicy, Source, StaticRoute
 from veg_planner.invariants import violations
 from veg_planner.plan.draft import Draft
 
 POLICY = RoutePolicy(
     family="4", priority=29100, match="ip4.src == 10.0.0.0/8", action="reroute", nexthops=("10.0.0.1", "10.0.0.2")
 )
+ROUTE = StaticRoute(
+    family="4", ip_prefix="10.0.0.0/8", nexthop="10.0.0.1", symmetric_reply=True, selection_fields=("ip_src",)
+)
+GROUP = names.port_group("a/b")
 
 
 def draft(*policies: RoutePolicy, router: str = "r") -> Draft:
     return Draft(gateway="a/b", gateway_uid="u", nb=NbRows(router=router, policies=policies))
+
+
+def said_of(*routes: StaticRoute, **rows: object) -> str:
+    made = msgspec.structs.replace(NbRows(router="r", static_routes=routes), **rows)
+    return "; ".join(violations(Draft(gateway="a/b", gateway_uid="u", nb=made)))
 
 
 def test_a_good_draft_has_none() -> None:
@@ -39,6 +49,40 @@ def test_a_broken_policy_is_named(change: dict[str, object], said: str) -> None:
 def test_rows_need_a_router_and_each_policy_once() -> None:
     assert "without a logical router" in "; ".join(violations(draft(POLICY, router="")))
     assert "there twice" in "; ".join(violations(draft(POLICY, POLICY)))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"ip_prefix": "10.0.0.1/8"}, "without host bits"),
+        ({"ip_prefix": "fd00::/64"}, "not a CIDR of family 4"),
+        ({"nexthop": "fd00::1"}, "not an address of family 4"),
+        ({"nexthop": "10.0.0.1/8"}, "not an address"),
+        ({"policy": ""}, "not by its source"),
+        ({"selection_fields": ("ipv6_src",)}, "selection by ipv6_src"),
+    ],
+)
+def test_a_broken_static_route_is_named(change: dict[str, object], said: str) -> None:
+    assert said in said_of(msgspec.structs.replace(ROUTE, **change))
+
+
+def test_static_routes_are_sorted_each_once_and_of_one_kind_for_a_prefix() -> None:
+    other = msgspec.structs.replace(ROUTE, nexthop="10.0.0.2")
+    assert said_of(ROUTE, other) == ""
+    assert "not sorted" in said_of(other, ROUTE)
+    assert "there twice" in said_of(ROUTE, ROUTE)
+    hit = msgspec.structs.replace(other, symmetric_reply=False, selection_fields=())
+    assert "form one ECMP group, and differ" in said_of(ROUTE, hit)
+    assert "without a logical router" in said_of(ROUTE, router="")
+
+
+def test_a_policy_on_an_address_set_has_its_port_group() -> None:
+    policy = msgspec.structs.replace(POLICY, match=f"ip4.src == ${GROUP}_ip4")
+    assert said_of(policies=(policy,), port_groups=(GROUP,)) == ""
+    assert "no port group" in said_of(policies=(policy,))
+    foreign = names.port_group("a/other")
+    assert "not the one of a/b" in said_of(port_groups=(foreign,))
+    assert "no port group" in said_of(policies=(policy,), port_groups=(foreign,))
 
 
 def test_config_sources_are_canonical_and_once() -> None:
