@@ -111,8 +111,11 @@ def test_a_pod_that_both_select_belongs_to_the_oldest(lab: Lab, source: str) -> 
     assert members(lab, f"default/{YOUNGER}") == {"default/other"}
     assert seen(lab, "default/contested") in external(lab, OLDER)
     assert seen(lab, "default/other") in external(lab, YOUNGER)
-    story = lab.call("vegctl", "describe", f"default/{YOUNGER}")
-    assert f"pods that VpcEgressGateway default/{OLDER} selects too stay with it: it is older" in story
+    (report,) = lab.sql(
+        "SELECT data::text FROM report WHERE gateway = %(gateway)s ORDER BY position DESC LIMIT 1",
+        gateway=f"default/{YOUNGER}",
+    )
+    assert f"pods that VpcEgressGateway default/{OLDER} selects too stay with it: it is older" in report["data"]
 
     with Asking(lab, "default/contested") as asking:
         addresses = external(lab, YOUNGER)
