@@ -243,6 +243,45 @@ def test_a_subnet_that_comes_later_and_changes(lab: Lab, gone: Callable[..., Non
     says(lab, "early", 'spec.policies[0].subnets: Subnet "late" does not exist')
 
 
+def test_another_gateway_address_of_the_external_subnet(
+    lab: Lab,
+    gone: Callable[..., None],
+    second_network: None,  # noqa: ARG001  # the network
+) -> None:
+    address = lab.get("pod", "second")["status"]["podIP"]
+    gone("rerouted", externalSubnet="second", policies=[{"snat": True, "ipBlocks": [address]}])
+    lab.ready("rerouted", 1)
+    outside = ["nsenter", f"--net=/run/netns/{lab.name}.ext", "ip", "address"]
+    subprocess.run([*outside, "replace", "172.29.0.2/16", "dev", "eth0"], check=True)
+    lab.apply(subnet_manifest("second", "172.29.0.0/16", provider="second.default", gateway="172.29.0.2"))
+    eventually(lambda: "default via 172.29.0.2 dev net1" in inner_routes(lab, "rerouted"), 30, "the pods know it")
+    status = lab.ready("rerouted", 1)["status"]
+    assert seen(lab, SECOND_CLIENT) in status["externalIPs"]
+    subprocess.run([*outside, "del", "172.29.0.2/16", "dev", "eth0"], check=True)
+
+
+def test_another_gateway_address_of_the_internal_subnet(lab: Lab, gone: Callable[..., None]) -> None:
+    address = lab.get("pod", "second")["status"]["podIP"]
+    lab.apply(subnet_manifest("within", "10.69.0.0/24"))
+    gone("regated", internalSubnet="within", policies=[{"snat": True, "ipBlocks": [address]}])
+    lab.ready("regated", 1)
+    (pod,) = lab.gateway_pods("regated")
+    assert f"{address} via 10.69.0.1 dev eth0" in inner_routes(lab, "regated")
+    lab.apply(subnet_manifest("within", "10.69.0.0/24", gateway="10.69.0.254"))
+    eventually(lambda: f"{address} via 10.69.0.254 dev eth0" in inner_routes(lab, "regated"), 20, "the way back is new")
+    status = lab.ready("regated", 1)["status"]
+    eventually(lambda: seen(lab, SECOND_CLIENT) in status["externalIPs"], 5, "it leaves through the gateway")
+    assert [item["metadata"]["uid"] for item in lab.gateway_pods("regated")] == [pod["metadata"]["uid"]]
+    lab.kubectl("delete", "veg", "regated", "--timeout=60s")
+    lab.kubectl("delete", "subnet", "within")
+
+
+def inner_routes(lab: Lab, gateway: str) -> str:
+    """The routes in the pods of a gateway."""
+    names = [pod["metadata"]["name"] for pod in lab.gateway_pods(gateway)]
+    return "\n".join(lab.exec(name, "ip", "route", container="gateway") for name in names)
+
+
 def test_an_attachment_that_goes_and_comes_back(
     lab: Lab,
     gone: Callable[..., None],
