@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from support.simulation import GATEWAY, Simulation, gateway, pod
 
 from veg_contracts import names
+from veg_contracts.base import encode
 from veg_contracts.commands import ChangeMembers, EnsureMembers
 from veg_contracts.events import CommandRefused, MembersObserved, RowsListed
 from veg_contracts.intent import RoutePolicy
 from veg_contracts.objects import Namespace, Pod
+from veg_planner.core import Entry
 from veg_planner.selectors import matches, selects
 from veg_planner.spec import PodSelector, Selector
 
@@ -120,6 +122,44 @@ def test_one_pod_more_costs_one_pod() -> None:
     assert (command.added, command.removed) == (("one-more.default",), ())
     assert command.generation == command.base + 1
     assert len(outcome.entries) <= 4
+
+
+@pytest.mark.parametrize("change", [{"app": "web"}, {"app": "db"}])
+def test_what_one_pod_costs_does_not_depend_on_how_many_there_are(change: dict[str, str]) -> None:
+    def stored(others: int) -> tuple[int, int, int]:
+        simulation = selecting()
+        for number in range(others):
+            simulation.see(client(f"pod-{number}"))
+        simulation.see(client("x", {"app": "web" if change["app"] == "db" else "db"}))
+        simulation.answer_all_of(EnsureMembers, ChangeMembers)
+        simulation.log += simulation.log[:1] * (5_000 - len(simulation.log))  # positions of as many digits in both
+        simulation.revision = 5_000
+        outcome = simulation.see(client("x", change))
+        (command,) = [outgoing.data for outgoing in outcome.commands]
+        assert isinstance(command, ChangeMembers)
+        assert (*command.added, *command.removed) == ("x.default",)
+        assert outcome.intents == ()
+        data = sum(len(entry.data) for entry in outcome.entries if isinstance(entry, Entry))
+        return len(outcome.entries), len(encode(command)) - len(str(command.generation) + str(command.base)), data
+
+    few, many = stored(3), stored(300)
+    assert few[:2] == many[:2]
+    assert many[2] - few[2] <= 10, "but for the digits of a generation"
+
+
+def test_a_successor_with_a_bad_spec_lets_the_pods_of_its_predecessor_go() -> None:
+    simulation = selecting()
+    simulation.see(client("a"))
+    young = gateway(
+        name="young", spec={"externalSubnet": "macvlan1", "selectors": APP}, created_at="2026-02-01T00:00:00Z"
+    )
+    simulation.see(young)
+    simulation.answer_all()
+    assert simulation.members["default/young"] == set()
+
+    simulation.see(gateway(created_at="2026-03-01T00:00:00Z", spec={"replicas": "x"}), "another-uid")
+    simulation.answer_all()
+    assert simulation.members["default/young"] == {"a.default"}
 
 
 def test_a_deleted_pod_leaves_and_may_come_back() -> None:

@@ -108,7 +108,9 @@ def _kept(world: World, subject: Subject, notes: Notes) -> Plan:
         status=new,
         config=last.config if last is not None else None,
     )
-    return Plan(draft=draft, steps=notes.steps, selecting=dict(world.selecting()).get(subject.gateway.key))
+    # A successor of the same name has nothing to keep: it must not hold the pods of its predecessor.
+    selecting = dict(world.selecting()).get(subject.gateway.key) if last is not None else None
+    return Plan(draft=draft, steps=notes.steps, selecting=selecting)
 
 
 def _may_change(world: World, subject: Subject, spec: Spec, network: Network, notes: Notes) -> bool:
