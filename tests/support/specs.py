@@ -103,7 +103,7 @@ _BY_SUBNETS = st.fixed_dictionaries(
     {"subnets": st.lists(_mostly(SUBNETS, _ODD_SUBNETS), min_size=1, max_size=3)},
     optional={"snat": st.booleans(), "ipBlocks": st.lists(BLOCKS, max_size=2)},
 )
-_POLICIES = st.lists(_BY_BLOCKS | _BY_SUBNETS, min_size=1, max_size=3)
+POLICIES = st.lists(_BY_BLOCKS | _BY_SUBNETS, min_size=1, max_size=3)
 _IPS = st.lists(
     st.sampled_from(["10.16.0.77", "172.17.0.9", "172.17.0.10", "172.17.0.11,fc00:172:17::11", "fd00:66::5"]),
     max_size=3,
@@ -153,7 +153,7 @@ def plain(**fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     required = {"externalSubnet": _mostly(_EXTERNAL, _ODD_EXTERNAL)} | fixed
     optional = {name: value for name, value in _OPTIONAL.items() if name not in fixed}
     by_policies = st.fixed_dictionaries(
-        required | {"policies": _POLICIES}, optional=optional | {"selectors": _SELECTORS}
+        {"policies": POLICIES} | required, optional=optional | {"selectors": _SELECTORS}
     )
     by_selectors = st.fixed_dictionaries(required | {"selectors": _SELECTORS}, optional=optional)
     return by_policies | by_selectors
