@@ -3,18 +3,15 @@
 Tests of what is edited on a ready gateway share one of two replicas, `shifting`, that takes the client's traffic.
 """
 
-import re
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
-from support.clients import SERVER, await_running, client_pod, inside, seen, subnet_manifest
+from support.clients import await_running, client_pod, seen, subnet_manifest
 from support.lab import Lab, conditions, eventually, gateway_manifest
 from support.northbound import owns_nothing, policies, routes
+from support.traffic import unbroken_ping
 
 NAME = "shifting"
 KEY = f"default/{NAME}"
@@ -90,27 +87,6 @@ def says(lab: Lab, name: str, text: str) -> None:
     eventually(lambda: text in said(lab, name), 20, f"{name} says {text!r}")
 
 
-@contextmanager
-def pinging(lab: Lab) -> Iterator[None]:
-    """The client pings the server all the while, every 10 ms, and loses nothing.
-
-    What is still under way when the ping is stopped is not lost: only a gap before an answer counts.
-    """
-    words = inside(lab, CLIENT, "ping", "-i", "0.01", "-w", "280", SERVER)
-    with TemporaryFile("w+") as output:
-        process = subprocess.Popen(words, stdout=output)
-        try:
-            yield
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(20)
-        output.seek(0)
-        answered = {int(number) for number in re.findall(r"icmp_seq=(\d+) ttl=", output.read())}
-    lost = set(range(1, max(answered) + 1)) - answered
-    print(f"{len(lost)} of {max(answered)} pings lost: {sorted(lost)}")
-    assert not lost
-
-
 # What is edited, deleted or replaced on a ready gateway.
 
 
@@ -132,7 +108,7 @@ def edit(lab: Lab, shifting: dict[str, Any], **changes: object) -> Any:
 )
 def test_a_rollout_is_not_felt(lab: Lab, shifting: dict[str, Any], changes: dict[str, Any]) -> None:
     before = {pod["metadata"]["uid"] for pod in lab.gateway_pods(NAME)}
-    with pinging(lab):
+    with unbroken_ping(lab, CLIENT):
         edit(lab, shifting, **changes)
     pods = lab.gateway_pods(NAME)
     assert not {pod["metadata"]["uid"] for pod in pods} & before
@@ -142,7 +118,7 @@ def test_a_rollout_is_not_felt(lab: Lab, shifting: dict[str, Any], changes: dict
 
 
 def test_another_external_subnet(lab: Lab, shifting: dict[str, Any], second_network: None) -> None:  # noqa: ARG001
-    with pinging(lab):
+    with unbroken_ping(lab, CLIENT):
         status = edit(lab, shifting, externalSubnet="second")["status"]
         assert all(address.startswith("172.29.0.") for address in status["externalIPs"]), status
         assert seen(lab, CLIENT) in status["externalIPs"]
@@ -153,7 +129,7 @@ def test_another_external_subnet(lab: Lab, shifting: dict[str, Any], second_netw
 
 def test_another_internal_subnet(lab: Lab, shifting: dict[str, Any]) -> None:
     lab.apply(subnet_manifest("inner", "10.67.0.0/24"))
-    with pinging(lab):
+    with unbroken_ping(lab, CLIENT):
         status = edit(lab, shifting, internalSubnet="inner")["status"]
         assert all(address.startswith("10.67.0.") for address in status["internalIPs"]), status
         assert seen(lab, CLIENT) in status["externalIPs"]
@@ -165,7 +141,7 @@ def test_another_internal_subnet(lab: Lab, shifting: dict[str, Any]) -> None:
 
 def test_a_deleted_gateway_pod_is_replaced(lab: Lab, shifting: dict[str, Any], source: str) -> None:  # noqa: ARG001
     victim = lab.gateway_pods(NAME)[0]
-    with pinging(lab):
+    with unbroken_ping(lab, CLIENT):
         lab.kubectl("delete", "pod", victim["metadata"]["name"], "--wait=false")
 
         def swapped() -> bool:
@@ -185,7 +161,7 @@ def test_snat_goes_and_comes_back_under_traffic(lab: Lab, shifting: dict[str, An
     subprocess.run([*outside, "replace", source, "via", status["externalIPs"][0]], check=True)
     uids = {pod["metadata"]["uid"] for pod in lab.gateway_pods(NAME)}
     try:
-        with pinging(lab):
+        with unbroken_ping(lab, CLIENT):
             for snat in (False, True, False, True):
                 edit(lab, shifting, policies=[{"snat": snat, "ipBlocks": [source]}])
                 assert seen(lab, CLIENT) in (status["externalIPs"] if snat else [source])
