@@ -128,7 +128,7 @@ def test_the_prefix_cannot_change(lab: Lab, create: Create) -> None:
     create(prefix="egress-")
     lab.ready("placed", 1)
     create(prefix="other-")
-    text = "spec.prefix: 'other-': it is immutable; the Deployment is 'egress-placed'"
+    text = "spec.prefix: 'other-': This field is immutable. The Deployment is 'egress-placed'"
     eventually(lambda: text in conditions(lab.gateway("placed"))["Ready"], 20, "the condition says so")
     assert not lab.exists("deployment", "other-placed")
     create(prefix="egress-")

@@ -99,7 +99,7 @@ def test_one_bad_gateway_does_not_stop_another() -> None:
 def test_the_prefix_is_immutable_also_when_it_was_unset() -> None:
     simulation = created()
     simulation.create(prefix="veg-", generation=2)
-    assert "spec.prefix: 'veg-': it is immutable" in simulation.message("Validated")
+    assert "spec.prefix: 'veg-': This field is immutable." in simulation.message("Validated")
     assert list(simulation.deployments) == [GATEWAY]
 
 

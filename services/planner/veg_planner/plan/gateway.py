@@ -118,7 +118,7 @@ def _may_change(world: World, subject: Subject, spec: Spec, network: Network, no
     workload_before = subject.last.workload if subject.last is not None else None
     name = deployment_name(subject.gateway, spec)
     if workload_before is not None and workload_before.name != name:
-        text = f"spec.prefix: {spec.prefix!r}: it is immutable; the Deployment is {workload_before.name!r}"
+        text = f"spec.prefix: {spec.prefix!r}: This field is immutable. The Deployment is {workload_before.name!r}"
         notes.refused("spec", text)
         return False
     if not (spec.image or world.settings.image):
