@@ -174,7 +174,9 @@ def test_what_cannot_be_taken_changes_nothing(
     bus.start()
     bus.put(config(5, "10.16.0.0/16"))
     agent.start()
-    wait(lambda: machine.nat() == [rule("10.16.0.0/16")], "applied")
+    # A report that is not sent yet gives way to a newer one: wait for it.
+    wait(lambda: bus.ids() == ["agent/pod-uid/5/applied"], "applied")
+    assert machine.nat() == [rule("10.16.0.0/16")]
     bus.put(b'{"gateway": "default/gateway1", "gateway_uid": 7}')
     agent.says("malformed config, the held one stays: Expected `str`, got `int` - at `$.gateway_uid`")
     bus.put(b"\xff garbage")
