@@ -76,15 +76,17 @@ def test_a_change_is_applied_at_once(machine: Machine, bus: Bus, agent: Agent, c
     bus.put(config(1, "10.16.0.0/16", "10.20.0.0/16", plain=("10.30.0.0/16",), routes=(internal,)))
     wait(lambda: machine.nat() == [rule("10.16.0.0/16"), rule("10.20.0.0/16")], "two rules, none without SNAT")
     assert "10.20.0.0/16 via 10.16.0.1 dev eth0 proto 118" in machine.run("gateway", "ip", "route")
+    ids = [f"agent/pod-uid/{generation}/applied" for generation in (1, 2, 3)]
+    wait(lambda: bus.ids() == ids[:1], "a report")  # one that is not sent yet would give way to the next
     moved = Route(destination="10.20.0.0/16", gateway="10.16.0.2", interface="eth0")
     bus.put(config(2, "10.16.0.0/16", "10.40.0.0/16", lingering=("10.20.0.0/16",), routes=(moved,)))
     rules = [rule("10.16.0.0/16"), rule("10.40.0.0/16"), rule("10.20.0.0/16")]
     wait(lambda: machine.nat() == rules, "the lingering source keeps its NAT", 3)
     assert "10.20.0.0/16 via 10.16.0.2 dev eth0 proto 118" in machine.run("gateway", "ip", "route")
+    wait(lambda: bus.ids() == ids[:2], "two reports")
     bus.put(config(3))
     wait(lambda: machine.nat() == [], "no rule", 3)
     wait(lambda: machine.routes() == ROUTES, "no route of ours")
-    ids = [f"agent/pod-uid/{generation}/applied" for generation in (1, 2, 3)]
     wait(lambda: bus.ids() == ids, "three reports")
 
 
