@@ -3,13 +3,13 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from veg_runtime import logs
+from veg_runtime import logs, tasks
 from veg_runtime.settings import Settings, SettingsError, load
 
 _EXIT_SETTINGS = 2
@@ -48,20 +48,20 @@ async def _serve(health: Health, address: str) -> web.AppRunner:
 
 
 async def _main(
-    settings: SettingsT, work: Callable[[SettingsT, Health, asyncio.Event], Awaitable[None]], health: Health
+    settings: SettingsT, work: Callable[[SettingsT, Health, asyncio.Event], Coroutine[None, None, None]], health: Health
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     runner = await _serve(health, settings.health_address)
-    working = asyncio.ensure_future(work(settings, health, stop))
-    stopping = asyncio.ensure_future(stop.wait())
+    working = asyncio.create_task(work(settings, health, stop))
+    stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            working.cancel()
-        await asyncio.gather(working, return_exceptions=stop.is_set())
+        await tasks.end([working])
+        if not stop.is_set():
+            working.result()  # raises what ended it
     finally:
         stopping.cancel()
         await runner.cleanup()
@@ -70,7 +70,7 @@ async def _main(
 def run(
     name: str,
     settings_type: type[SettingsT],
-    work: Callable[[SettingsT, Health, asyncio.Event], Awaitable[None]],
+    work: Callable[[SettingsT, Health, asyncio.Event], Coroutine[None, None, None]],
 ) -> None:
     """Run a service until a signal or a failure. Exit code 2: the settings are wrong; 1: it failed.
 

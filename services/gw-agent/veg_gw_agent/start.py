@@ -1,7 +1,6 @@
 """What `gw-agent init` and `gw-agent run` do: set up, work, and stop on SIGTERM or SIGINT."""
 
 import asyncio
-import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from veg_gw_agent.ensure import ensure_forwarding
 from veg_gw_agent.privileged.errors import KernelError
 from veg_gw_agent.readiness import PROGRESS_FILE
 from veg_gw_agent.settings import AgentSettings, Pod, pod
-from veg_runtime import logs
+from veg_runtime import logs, tasks
 from veg_runtime.settings import SettingsError, load
 
 
@@ -56,11 +55,9 @@ async def _main(settings: AgentSettings, this_pod: Pod) -> None:
     working = asyncio.create_task(_work(settings, this_pod))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not working.done():
-        working.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await working  # it never ends by itself: this raises what went wrong
+    await tasks.end([working, stopping])
+    if not working.cancelled():
+        working.result()  # it never ends by itself: this raises what went wrong
 
 
 async def _work(settings: AgentSettings, this_pod: Pod) -> None:

@@ -19,7 +19,7 @@ from veg_kube_writer.generations import Generations
 from veg_kube_writer.outcomes import KubeCommand, Outcome
 from veg_kube_writer.paths import InvalidNameError
 from veg_kube_writer.verdict import Refusal, Verdict, judge
-from veg_runtime import bus, clock, logs
+from veg_runtime import bus, clock, logs, tasks
 
 ACK_WAIT_S: Final = 5.0  # all gateways wait that long behind a command whose writer was killed
 _REASON_SHOWN: Final = 200
@@ -110,8 +110,8 @@ async def _kept(message: Msg) -> AsyncIterator[None]:
             with suppress(nats.errors.Error):  # then it comes again, as after a kill
                 await message.in_progress()
 
-    keeping = asyncio.ensure_future(keep())
+    keeping = asyncio.create_task(keep())
     try:
         yield
     finally:
-        keeping.cancel()
+        await tasks.end([keeping])

@@ -25,7 +25,7 @@ from veg_planner.store.lease import Lease, LeaseLostError
 from veg_planner.store.outbox import SOURCE
 from veg_planner.store.rejected import Rejection
 from veg_planner.store.unit import DatabaseError
-from veg_runtime import bus, clock, logs
+from veg_runtime import bus, clock, logs, tasks
 from veg_runtime.service import Health
 
 _BATCH_MAX: Final = 200
@@ -66,17 +66,15 @@ class Leader:
             LeaseLostError: another planner leads, or this one could not renew its lease in time.
         """
         self._sure_until = time.monotonic() + self._lease.ttl_s
-        duties = (self._keep_lease(), self._keep_streams(), self._work(settings))
-        tasks = [asyncio.create_task(duty) for duty in duties]
+        work = (self._keep_lease(), self._keep_streams(), self._work(settings))
+        duties = [asyncio.create_task(duty) for duty in work]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
-                    task.result()  # raises what ended it
+            await asyncio.wait(duties, return_when=asyncio.FIRST_COMPLETED)
+            for duty in duties:
+                if duty.done():
+                    duty.result()  # raises what ended it
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await tasks.end(duties)
 
     async def _keep_lease(self) -> None:
         while True:
