@@ -3,10 +3,12 @@
 from typing import Final, TypeAlias
 
 from veg_contracts.base import Value
-from veg_contracts.intent import GatewayStatus, NbRows, Part, PodConfig, Workload
+from veg_contracts.intent import GatewayStatus, NbRows, Part, PodConfig, VpcBfdStatus, Workload
 
 # What outcomes call the part of commands that carry no part of an intent.
-MEMBERS: Final = "members"  # of the port group: it changes with each pod, so it has generations of its own
+MEMBERS: Final = (
+    "members"  # of a port group, followed by its name: they change with each pod, so they have own generations
+)
 KUBE_EVENT: Final = "event"  # each stands for itself, none is older than another
 
 
@@ -71,6 +73,12 @@ class EnsureStatus(Command, frozen=True, kw_only=True):
     status: GatewayStatus
 
 
+class EnsureVpcStatus(Command, frozen=True, kw_only=True):
+    """Write `status.bfdPort` of the Vpc that `gateway` names; an empty one removes it."""
+
+    bfd_port: VpcBfdStatus
+
+
 class RecordKubeEvent(Command, frozen=True, kw_only=True):
     """Record a Kubernetes Event on the VpcEgressGateway. `type` is Normal or Warning."""
 
@@ -94,6 +102,7 @@ AnyCommand: TypeAlias = (
     | RemoveWorkload
     | EnsureFinalizer
     | EnsureStatus
+    | EnsureVpcStatus
     | RecordKubeEvent
     | PublishConfig
 )
@@ -106,6 +115,7 @@ COMMAND_TYPES: dict[str, type[AnyCommand]] = {
     "veg.kube.remove-workload.v1": RemoveWorkload,
     "veg.kube.ensure-finalizer.v1": EnsureFinalizer,
     "veg.kube.ensure-status.v1": EnsureStatus,
+    "veg.kube.ensure-vpc-status.v1": EnsureVpcStatus,
     "veg.kube.record-event.v1": RecordKubeEvent,
     "veg.agent.publish-config.v1": PublishConfig,
 }
@@ -118,6 +128,7 @@ _PARTS: Final[dict[type[AnyCommand], str]] = {
     RemoveWorkload: Part.WORKLOAD,
     EnsureFinalizer: Part.FINALIZER,
     EnsureStatus: Part.STATUS,
+    EnsureVpcStatus: Part.VPC_STATUS,
     RecordKubeEvent: KUBE_EVENT,
     PublishConfig: Part.CONFIG,
 }
@@ -125,4 +136,11 @@ _PARTS: Final[dict[type[AnyCommand], str]] = {
 
 def part_of(command: AnyCommand) -> str:
     """The part that a command carries, as its outcomes name it."""
+    if isinstance(command, EnsureMembers | ChangeMembers):
+        return members_part(command.port_group)
     return _PARTS[type(command)]
+
+
+def members_part(port_group: str) -> str:
+    """The part that the membership of a port group is."""
+    return f"{MEMBERS}/{port_group}"

@@ -137,6 +137,42 @@ class ConfigFailed(Value, frozen=True, kw_only=True):
     message: str
 
 
+class SessionChanged(Value, frozen=True, kw_only=True):
+    """OVN's end of a BFD session changed: the column `status` of its row (ovn-nb(5)), "" once the row is gone.
+
+    Also said after a start or a lost connection, when `previous` is not known (""). `at`: RFC 3339, UTC.
+    """
+
+    gateway: str
+    logical_port: str
+    dst_ip: str
+    status: str
+    previous: str
+    at: str
+
+
+class SpeakerChanged(Value, frozen=True, kw_only=True):
+    """The pod's end of a BFD session changed. States and `diagnostic` in the words of RFC 5880, 4.1.
+
+    `min_rx`, `min_tx` and `detect` are what is in force, in milliseconds. `at`: RFC 3339, UTC.
+    """
+
+    gateway: str
+    gateway_uid: str
+    pod: str
+    pod_uid: str
+    local: str
+    remote: str
+    state: str
+    previous: str
+    diagnostic: str
+    remote_state: str
+    min_rx: int
+    min_tx: int
+    detect: int
+    at: str
+
+
 class Ticked(Value, frozen=True, kw_only=True):
     """Time passed: what failed may be tried again. The planner appends it itself."""
 
@@ -162,6 +198,8 @@ AnyEvent: TypeAlias = (
     | RowsListed
     | ConfigApplied
     | ConfigFailed
+    | SessionChanged
+    | SpeakerChanged
     | Ticked
     | PlannerConfigured
 )
@@ -180,6 +218,8 @@ EVENT_TYPES: dict[str, type[AnyEvent]] = {
     "veg.ovn.rows-listed.v1": RowsListed,
     "veg.agent.config-applied.v1": ConfigApplied,
     "veg.agent.config-failed.v1": ConfigFailed,
+    "veg.ovn.session-changed.v1": SessionChanged,
+    "veg.agent.speaker-changed.v1": SpeakerChanged,
     "veg.planner.ticked.v1": Ticked,
     "veg.planner.configured.v1": PlannerConfigured,
 }

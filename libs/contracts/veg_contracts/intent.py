@@ -1,6 +1,7 @@
 """Intents: what ONE gateway should look like everywhere, as immutable values with a generation; and their reports.
 
-An intent has five parts, each with the generation at which it last changed. A writer is sent the part it is
+A Vpc with a BFD port has an intent too: `gateway` is the bare name of the Vpc there, which no gateway can have.
+An intent has six parts, each with the generation at which it last changed. A writer is sent the part it is
 responsible for, with that generation, and refuses an older one than it has already applied.
 """
 
@@ -20,16 +21,48 @@ class Part(StrEnum):
     FINALIZER = "finalizer"  # kube-writer
     STATUS = "status"  # kube-writer
     CONFIG = "config"  # gw-agent, by way of the KV bucket
+    VPC_STATUS = "vpc_status"  # kube-writer; of a Vpc
+
+
+class BfdSession(Value, frozen=True, kw_only=True):
+    """A row of BFD (ovn-nb(5)): OVN's end of a session. `min_rx` and `min_tx` in milliseconds.
+
+    The router port and the peer's address identify it. `family` is "4" or "6".
+    """
+
+    family: str
+    logical_port: str
+    dst_ip: str
+    min_rx: int
+    min_tx: int
+    detect_mult: int
+
+
+class BfdRouterPort(Value, frozen=True, kw_only=True):
+    """A router port that only BFD sessions use, with the chassis that may run them, the first one preferred.
+
+    `networks` are plain addresses, as Kube-OVN writes them. The writer makes the HA_Chassis_Group of the same name, and
+    a stub switch as the port's peer: without one, an OVN that lacks Kube-OVN's patch runs no session.
+    """
+
+    name: str
+    mac: str
+    networks: tuple[str, ...]
+    chassis: tuple[str, ...]
 
 
 class RoutePolicy(Value, frozen=True, kw_only=True):
-    """A row of Logical_Router_Policy (ovn-nb(5)). `nexthops` are sorted; `family` is "4" or "6"."""
+    """A row of Logical_Router_Policy (ovn-nb(5)). `nexthops` are sorted; `family` is "4" or "6".
+
+    `bfd_sessions` are the peers of the BFD sessions that it refers to, sorted; each has a row in the same `NbRows`.
+    """
 
     family: str
     priority: int
     match: str
     action: str
     nexthops: tuple[str, ...] = ()
+    bfd_sessions: tuple[str, ...] = ()
 
 
 class StaticRoute(Value, frozen=True, kw_only=True):
@@ -37,7 +70,7 @@ class StaticRoute(Value, frozen=True, kw_only=True):
 
     Rows of one prefix form an ECMP group. `symmetric_reply` is its option ecmp_symmetric_reply; `selection_fields`,
     sorted, say which header fields choose the member (OVN >= 25.03). `policy` is empty where the row has none;
-    `route_table` is empty for the main one.
+    `route_table` is empty for the main one. `bfd` is the peer of the BFD session that it refers to, empty for none.
     """
 
     family: str
@@ -47,6 +80,7 @@ class StaticRoute(Value, frozen=True, kw_only=True):
     route_table: str = ""
     symmetric_reply: bool = False
     selection_fields: tuple[str, ...] = ()
+    bfd: str = ""
 
 
 class NbRows(Value, frozen=True, kw_only=True):
@@ -60,11 +94,13 @@ class NbRows(Value, frozen=True, kw_only=True):
     policies: tuple[RoutePolicy, ...] = ()
     static_routes: tuple[StaticRoute, ...] = ()
     port_groups: tuple[str, ...] = ()
+    sessions: tuple[BfdSession, ...] = ()
+    bfd_port: BfdRouterPort | None = None
 
     @property
     def empty(self) -> bool:
         """Whether it is no row at all."""
-        return not (self.policies or self.static_routes or self.port_groups)
+        return not (self.policies or self.static_routes or self.port_groups or self.sessions or self.bfd_port)
 
 
 class Workload(Value, frozen=True, kw_only=True):
@@ -90,6 +126,18 @@ class Source(Value, frozen=True, kw_only=True):
     snat: bool
 
 
+class PodBfd(Value, frozen=True, kw_only=True):
+    """The pods' end of their BFD sessions, one with each of `peers` from the pod's own address of that family.
+
+    `min_rx` and `min_tx` in milliseconds.
+    """
+
+    min_rx: int
+    min_tx: int
+    multiplier: int
+    peers: tuple[str, ...] = ()
+
+
 class PodConfig(Value, frozen=True, kw_only=True):
     """What every pod of a gateway configures inside itself. The last value stands in the KV bucket.
 
@@ -97,6 +145,7 @@ class PodConfig(Value, frozen=True, kw_only=True):
     `lingering` sources have left the spec but OVN may still send their traffic here: they keep their NAT.
     With `default_snat` every source leaves under the gateway's address that `sources` do not list as forwarded:
     pods that are selected by labels come from anywhere, and the config does not change with them.
+    `released` pods (`namespace/name`) are on their way out and no chassis sends them anything any more.
     """
 
     gateway: str
@@ -109,6 +158,8 @@ class PodConfig(Value, frozen=True, kw_only=True):
     sources: tuple[Source, ...] = ()
     lingering: tuple[Source, ...] = ()
     default_snat: bool = False
+    bfd: PodBfd | None = None
+    released: tuple[str, ...] = ()
 
 
 class Condition(KubernetesValue, frozen=True, kw_only=True):
@@ -145,6 +196,17 @@ class GatewayStatus(KubernetesValue, frozen=True, kw_only=True):
     conditions: tuple[Condition, ...]
 
 
+class VpcBfdStatus(KubernetesValue, frozen=True, kw_only=True):
+    """`status.bfdPort` of a Vpc: the router port, its addresses as the spec gives them, and the nodes that may run it.
+
+    All empty: there is none.
+    """
+
+    name: str = ""
+    ip: str = ""
+    nodes: tuple[str, ...] = ()
+
+
 class Generations(Value, frozen=True, kw_only=True):
     """For each part the generation of the intent at which it last changed; 0: never set."""
 
@@ -153,6 +215,7 @@ class Generations(Value, frozen=True, kw_only=True):
     finalizer: int = 0
     status: int = 0
     config: int = 0
+    vpc_status: int = 0
 
     def of(self, part: Part) -> int:
         """The generation at which `part` last changed."""
@@ -172,6 +235,7 @@ class Intent(Value, frozen=True, kw_only=True):
     finalizer: bool = False
     status: GatewayStatus | None = None
     config: PodConfig | None = None
+    vpc_status: VpcBfdStatus | None = None
     generations: Generations = Generations()
 
 

@@ -25,6 +25,7 @@ LABEL_GATEWAY: Final = "ovn.kubernetes.io/vpc-egress-gateway"
 ANNOTATION_ALLOCATED: Final = "ovn.kubernetes.io/allocated"
 ANNOTATION_LOGICAL_ROUTER: Final = "ovn.kubernetes.io/logical_router"
 ANNOTATION_LOGICAL_SWITCH: Final = "ovn.kubernetes.io/logical_switch"
+ANNOTATION_CHASSIS: Final = "ovn.kubernetes.io/chassis"
 ANNOTATION_PORT_NAME: Final = "ovn.kubernetes.io/port_name"
 ANNOTATION_NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
 ANNOTATION_NETWORK_STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
@@ -35,6 +36,9 @@ PRIORITY_CLUSTER: Final = 29100
 # Pods selected by labels are the closer choice than a subnet or CIDR, of this gateway or another one.
 PRIORITY_SELECTOR: Final = 29110
 PRIORITY_LOCAL: Final = 29150
+
+# Where routes stand that only keep a BFD session running: no port and no policy leads into that table.
+ANCHOR_TABLE: Final = "veg-bfd"
 
 # Not spelled like the key below: the name of an OVSDB lock is an <id> (RFC 7047, 3.1), which has no hyphens.
 OVSDB_LOCK: Final = "vpc_egress_gateway"
@@ -95,3 +99,24 @@ def port_group(gateway: str) -> str:
 def logical_switch_port(namespace: str, pod: str) -> str:
     """The name of the logical switch port of a pod's primary interface, as Kube-OVN has it."""
     return f"{pod}.{namespace}"
+
+
+def node_port_group(gateway: str, node: str) -> str:
+    """The name of the Port_Group with the pods of one node that may use a gateway, for trafficPolicy Local."""
+    return f"{port_group(gateway)}.{hashlib.sha256(node.encode()).hexdigest()[:8]}"
+
+
+def bfd_port(vpc: str) -> str:
+    """The name of the router port of `Vpc.spec.bfdPort`, and of its HA_Chassis_Group and stub switch."""
+    return f"bfd@{vpc}"
+
+
+def bfd_port_mac(vpc: str) -> str:
+    """Its Ethernet address: locally administered, unicast, the same each time it is made."""
+    digest = hashlib.sha256(bfd_port(vpc).encode()).digest()
+    return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
+
+
+def bfd_port_owner_ids(vpc: str) -> dict[str, str]:
+    """The external_ids of all rows of a BFD port that are ours; one of Kube-OVN has no `OWNER_KEY`."""
+    return {"vendor": _VENDOR, "lr": vpc, OWNER_KEY: vpc}

@@ -114,13 +114,14 @@ class Namespace(Projection, frozen=True, kw_only=True, tag="Namespace"):
 
 
 class Node(Projection, frozen=True, kw_only=True, tag="Node"):
-    """A Node. `port_name` is the annotation `ovn.kubernetes.io/port_name`."""
+    """A Node. `port_name` and `chassis` are the annotations of Kube-OVN: its port, and its OVN chassis."""
 
     KIND: ClassVar[str] = "Node"
 
     labels: dict[str, str] = {}
     ready: bool = False
     port_name: str = ""
+    chassis: str = ""
 
 
 class Deployment(Projection, frozen=True, kw_only=True, tag="Deployment"):
