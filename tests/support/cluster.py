@@ -6,7 +6,14 @@ import msgspec
 
 from support.simulation import SETTINGS, Simulation
 from veg_contracts import addresses, names
-from veg_contracts.commands import ChangeMembers, EnsureFinalizer, EnsureMembers, EnsureNb, EnsureWorkload
+from veg_contracts.commands import (
+    ChangeMembers,
+    EnsureFinalizer,
+    EnsureMembers,
+    EnsureNb,
+    EnsureWorkload,
+    part_of,
+)
 from veg_contracts.events import CommandRefused, ObjectChanged, ObjectDeleted, PlannerConfigured
 from veg_contracts.objects import AnyProjection, Attachment, Deployment, EgressGateway, Pod, Subnet
 from veg_planner.core import Outgoing
@@ -76,8 +83,8 @@ class Cluster(Simulation):
 
     def answer(self, outgoing: Outgoing, *, programmed: bool = True) -> None:
         command = outgoing.data
-        part = {EnsureNb: "nb", EnsureMembers: "members", ChangeMembers: "members"}.get(type(command))
-        if part is not None:
+        if isinstance(command, EnsureNb | EnsureMembers | ChangeMembers):
+            part = part_of(command)
             key = (command.gateway_uid, part)
             known = self._applied.get(key, 0)
             base = command.base if isinstance(command, ChangeMembers) else known

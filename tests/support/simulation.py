@@ -10,12 +10,13 @@ from veg_contracts.base import encode
 from veg_contracts.commands import (
     AnyCommand,
     ChangeMembers,
-    EnsureFinalizer,
     EnsureMembers,
     EnsureNb,
+    EnsureVpcStatus,
     EnsureWorkload,
     PublishConfig,
     RemoveWorkload,
+    part_of,
 )
 from veg_contracts.configuration import PlannerSettings
 from veg_contracts.envelope import Envelope, type_name
@@ -27,6 +28,7 @@ from veg_contracts.events import (
     ObjectDeleted,
     PlannerConfigured,
     RowsProgrammed,
+    SessionChanged,
 )
 from veg_contracts.intent import GatewayStatus, Intent, NbRows, PodConfig
 from veg_contracts.objects import (
@@ -75,7 +77,7 @@ class Simulation:
         self.sent: list[Outgoing] = []
         self.config: dict[str, PodConfig | None] = {}
         self.rows: dict[str, NbRows] = {}
-        self.members: dict[str, set[str]] = {}
+        self.members: dict[str, set[str]] = {}  # by port group
         self.revision = 100
         self.deployments: dict[str, tuple[str, Deployment]] = {}
 
@@ -208,12 +210,12 @@ class Simulation:
                 if deployment is not None:
                     self.lose(deployment, uid)
             case EnsureMembers():
-                self.members[command.gateway] = set(command.ports)
+                self.members[command.port_group] = set(command.ports)
             case ChangeMembers():
-                self.members[command.gateway] -= set(command.removed)
-                self.members[command.gateway] |= set(command.added)
-            case EnsureFinalizer():
-                pass
+                self.members[command.port_group] -= set(command.removed)
+                self.members[command.port_group] |= set(command.added)
+            case EnsureVpcStatus():
+                self._write_vpc_status(command)
         self.applied(outgoing)
         if isinstance(command, EnsureNb) and programmed:
             self.programmed(command, outgoing.id)
@@ -223,12 +225,14 @@ class Simulation:
         detail = {}
         if isinstance(command, EnsureWorkload):
             detail = {"generation": str(self.deployments[command.gateway][1].generation)}
+        if isinstance(command, EnsureNb) and command.rows.bfd_port is not None:
+            detail = {"bfd_port": "ours"}
         return self.happen(
             CommandApplied(
                 command_id=outgoing.id,
                 gateway=command.gateway,
                 gateway_uid=command.gateway_uid,
-                part=_part(outgoing),
+                part=part_of(command),
                 generation=command.generation,
                 detail=detail,
             )
@@ -244,6 +248,28 @@ class Simulation:
                 nb_cfg=len(self.log),
             )
         )
+
+    def session(self, ip: str, status: str, *, gateway: str = GATEWAY, vpc: str = "ovn-cluster") -> Outcome:
+        """OVN's end of the session with a pod of a gateway changes; the time is that of the log."""
+        position = len(self.log) + 1
+        return self.happen(
+            SessionChanged(
+                gateway=gateway,
+                logical_port=names.bfd_port(vpc),
+                dst_ip=ip,
+                status=status,
+                previous="",
+                at=f"2026-01-01T00:00:{position // 1000:02}.{position % 1000:03}000Z",
+            )
+        )
+
+    def _write_vpc_status(self, command: EnsureVpcStatus) -> None:
+        vpc = self.world.find(Vpc, command.gateway)
+        if vpc is not None and vpc.bfd_port is not None:
+            port = msgspec.structs.replace(
+                vpc.bfd_port, status_name=command.bfd_port.name, status_ip=command.bfd_port.ip
+            )
+            self.see(msgspec.structs.replace(vpc, bfd_port=port))
 
     def _apply_deployment(self, command: EnsureWorkload) -> None:
         uid, known = self.deployments.get(command.gateway, (f"uid-d-{len(self.log)}", None))
@@ -280,12 +306,6 @@ class Simulation:
     def history(self) -> bytes:
         """Everything that was decided, byte for byte."""
         return b"\n".join(encode((outcome.intents, outcome.commands)) for outcome in self.outcomes)
-
-
-def _part(outgoing: Outgoing) -> str:
-    if isinstance(outgoing.data, EnsureMembers | ChangeMembers):
-        return "members"
-    return outgoing.part.value if outgoing.part is not None else "event"
 
 
 def created(replicas: int = 1) -> Simulation:
@@ -325,5 +345,18 @@ def pod(index: int, key: str = GATEWAY, **changes: object) -> Pod:
         logical_router="ovn-cluster",
         logical_switch="ovn-default",
         attachments=(Attachment(network="default/eth1", interface="net1", ips=(f"172.17.0.{11 + index}",)),),
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def client(name: str, labels: dict[str, str] | None = None, **changes: object) -> Pod:
+    """A pod that may use a gateway."""
+    made = Pod(
+        namespace="default",
+        name=name,
+        labels={"app": "web"} if labels is None else labels,
+        phase="Running",
+        allocated=True,
+        logical_router="ovn-cluster",
     )
     return msgspec.structs.replace(made, **changes)

@@ -98,6 +98,12 @@ class NbRows(Value, frozen=True, kw_only=True):
     bfd_port: BfdRouterPort | None = None
 
     @property
+    def nexthops(self) -> set[str]:
+        """Every address that rows send traffic to."""
+        by_route = {route.nexthop for route in self.static_routes if not route.route_table}
+        return by_route | {nexthop for policy in self.policies for nexthop in policy.nexthops}
+
+    @property
     def empty(self) -> bool:
         """Whether it is no row at all."""
         return not (self.policies or self.static_routes or self.port_groups or self.sessions or self.bfd_port)

@@ -33,9 +33,10 @@ ANNOTATION_NETWORK_STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
 # Priorities of Logical_Router_Policy rows. Kube-OVN's own are 29000 (node gateway), 30000 (node), 31000 (subnet).
 PRIORITY_DROP: Final = 29090
 PRIORITY_CLUSTER: Final = 29100
-# Pods selected by labels are the closer choice than a subnet or CIDR, of this gateway or another one.
-PRIORITY_SELECTOR: Final = 29110
 PRIORITY_LOCAL: Final = 29150
+# Pods selected by labels are the closer choice than a subnet or CIDR, of this gateway or another one.
+PRIORITY_SELECTOR: Final = 29160
+PRIORITY_SELECTOR_LOCAL: Final = 29170
 
 # Where routes stand that only keep a BFD session running: no port and no policy leads into that table.
 ANCHOR_TABLE: Final = "veg-bfd"

@@ -1,7 +1,7 @@
 """One event in, and everything that follows from it out. The whole planner, without its shell."""
 
 from veg_contracts.base import Value
-from veg_contracts.commands import MEMBERS, ChangeMembers, EnsureMembers, EnsureNb
+from veg_contracts.commands import ChangeMembers, EnsureMembers, EnsureNb, members_part
 from veg_contracts.envelope import Envelope
 from veg_contracts.events import (
     CommandApplied,
@@ -12,7 +12,6 @@ from veg_contracts.events import (
     RowsProgrammed,
 )
 from veg_contracts.intent import Intent, NbRows, Part, Report
-from veg_contracts.objects import EgressGateway
 from veg_contracts.subjects import ovn_command
 from veg_planner.diff import Outgoing, advance, commands
 from veg_planner.fold import fold
@@ -20,7 +19,7 @@ from veg_planner.fold.membership import reassign_all
 from veg_planner.invariants import violations
 from veg_planner.plan import Plan, plan
 from veg_planner.state import PartState, Selecting
-from veg_planner.world import FLOOR, INTENT, ORPHAN, PART, REPORT, SELECTING, Entry, Removed, World
+from veg_planner.world import FLOOR, INTENT, LOCAL, ORPHAN, PART, REPORT, SELECTING, Entry, Removed, World
 
 __all__ = ["Entry", "InvariantError", "Outcome", "Outgoing", "Record", "Removed", "World", "step"]
 
@@ -68,8 +67,8 @@ def step(world: World, record: Record) -> Outcome:
         touched = again
         if not touched:
             break
-    for gateway in sorted({*world.member_changes(), *made.planned}):
-        made.commands += _send_members(world, gateway, made)
+    for gateway, group in sorted(_groups(world, made)):
+        made.commands += _send_members(world, gateway, group, made)
     return Outcome(
         entries=world.take_changes(),
         intents=tuple(made.intents),
@@ -96,23 +95,25 @@ def _plan_one(world: World, gateway: str, made: _Made) -> set[str]:
         made.commands.append(_prune(world, gateway, made.position))
         return set()
     last, planned = world.intent(gateway), plan(world, gateway)
-    if last is None and world.stored(EgressGateway.KIND, gateway) is None:
+    if last is None and not world.exists(gateway):
         return set()
     if broken := violations(planned.draft):
         raise InvariantError(f"{gateway}: {'; '.join(broken)}")
     again = _select(world, gateway, planned.selecting)
+    _place(world, last, planned)
     new = _next_intent(world, last, planned, made.time)
     if new is not None:
         world.put(INTENT, gateway, new)
         made.intents.append(new)
     current = new or last
-    report = Report(gateway=gateway, generation=current.generation if current else 0, steps=planned.steps)
+    if current is None:
+        return again  # a Vpc without a BFD port is none of our business
+    report = Report(gateway=gateway, generation=current.generation, steps=planned.steps)
     if report != world.report(gateway):
         world.put(REPORT, gateway, report)
         made.reports[gateway] = report
-    if current is not None:
-        made.commands += _send(world, last, current, retry=made.retry, position=made.position)
-        _forget_if_gone(world, current)
+    made.commands += _send(world, last, current, retry=made.retry, position=made.position)
+    _forget_if_gone(world, current)
     made.planned.add(gateway)
     return again
 
@@ -128,20 +129,46 @@ def _select(world: World, gateway: str, selecting: Selecting | None) -> set[str]
     return reassign_all(world)
 
 
-def _send_members(world: World, gateway: str, made: _Made) -> tuple[Outgoing, ...]:
-    """The command that brings the port group to the membership: the change, or the whole where that is not known."""
-    added, removed = world.take_member_changes(gateway)
-    intent, state = world.intent(gateway), world.part(gateway, MEMBERS)
-    if intent is None or intent.nb is None or not intent.nb.port_groups:
-        world.remove(PART, f"{gateway}/{MEMBERS}")
+def _place(world: World, last: Intent | None, planned: Plan) -> None:
+    """Have the port groups by node filled that the plan names, and forget those that it names no longer."""
+    before = last.nb.port_groups if last is not None and last.nb is not None else ()
+    now = planned.draft.nb.port_groups if planned.draft.nb is not None else ()
+    for group in set(before) - set(now):
+        world.take_member_changes(group)
+        world.remove(LOCAL, group)
+        world.remove(PART, f"{planned.draft.gateway}/{members_part(group)}")
+    for group, local in planned.local.items():
+        world.put(LOCAL, group, local)
+
+
+def _groups(world: World, made: _Made) -> set[tuple[str, str]]:
+    """The port groups, each with its gateway, whose membership may have to be sent."""
+    found: set[tuple[str, str]] = set()
+    for gateway in made.planned:
+        intent = world.intent(gateway)
+        found |= {(gateway, group) for group in (intent.nb.port_groups if intent and intent.nb else ())}
+    for group in world.member_changes():
+        if owner := world.owner_of(group):
+            found.add((owner, group))
+        else:
+            world.take_member_changes(group)  # once there is such a group, it is sent the whole
+    return found
+
+
+def _send_members(world: World, gateway: str, group: str, made: _Made) -> tuple[Outgoing, ...]:
+    """The command that brings a port group to its membership: the change, or the whole where that is not known."""
+    added, removed = world.take_member_changes(group)
+    part = members_part(group)
+    intent, state = world.intent(gateway), world.part(gateway, part)
+    if intent is None:
         return ()
     known = state if state is not None and state.gateway_uid == intent.gateway_uid else None
-    group, uid = intent.nb.port_groups[0], intent.gateway_uid
+    uid = intent.gateway_uid
     command: EnsureMembers | ChangeMembers
     lost = known is None or known.state == "drifted" or (known.state == "failed" and made.retry)
     generation = (known.generation if known is not None else 0) + 1
     if lost:
-        ports = tuple(world.members_of(gateway))
+        ports = tuple(world.members_of(group))
         command = EnsureMembers(gateway=gateway, gateway_uid=uid, generation=generation, port_group=group, ports=ports)
     elif added or removed:
         command = ChangeMembers(
@@ -155,9 +182,10 @@ def _send_members(world: World, gateway: str, made: _Made) -> tuple[Outgoing, ..
         )
     else:
         return ()
-    identity = f"cmd/{MEMBERS}/{gateway}/{uid}/{generation}/{made.position}"
-    outgoing = Outgoing(id=identity, subject=ovn_command(intent.nb.router, gateway), data=command)
-    world.put(PART, f"{gateway}/{MEMBERS}", _sent(known, outgoing, uid))
+    identity = f"cmd/{part}/{gateway}/{uid}/{generation}/{made.position}"
+    router = intent.nb.router if intent.nb is not None else ""
+    outgoing = Outgoing(id=identity, subject=ovn_command(router, gateway), data=command)
+    world.put(PART, f"{gateway}/{part}", _sent(known, outgoing, uid))
     return (outgoing,)
 
 
@@ -199,19 +227,19 @@ def _send(world: World, last: Intent | None, current: Intent, *, retry: bool, po
 def _forget_if_gone(world: World, intent: Intent) -> None:
     """The gateway is gone from Kubernetes and nothing of it is wanted any more: the log keeps its history."""
     empty = intent.workload is None and intent.config is None and (intent.nb is None or intent.nb.empty)
-    if world.stored(EgressGateway.KIND, intent.gateway) is not None or not empty:
+    if world.exists(intent.gateway) or not empty:
         return
     state = world.part(intent.gateway, Part.NB)
     if intent.nb is not None and (state is None or state.state != "applied"):
         return
     for kind in (INTENT, REPORT, FLOOR):
         world.remove(kind, intent.gateway)
-    for part in (*Part, MEMBERS):
+    for part in Part:
         world.remove(PART, f"{intent.gateway}/{part}")
 
 
 def _is_orphan(world: World, gateway: str) -> bool:
-    unknown = world.intent(gateway) is None and world.stored(EgressGateway.KIND, gateway) is None
+    unknown = world.intent(gateway) is None and not world.exists(gateway)
     return gateway in world.orphans() and unknown
 
 

@@ -19,8 +19,9 @@ def _of_rows(gateway: str, rows: NbRows | None) -> list[str]:
         return []
     found = [text for policy in rows.policies for text in (*_of_policy(policy), *_of_address_sets(rows, policy))]
     found += _of_routes(rows.static_routes)
-    if rows.port_groups not in ((), (names.port_group(gateway),)):
-        found.append(f"port groups {', '.join(rows.port_groups)} are not the one of {gateway}")
+    if any(not group.startswith(names.port_group(gateway)) for group in rows.port_groups):
+        found.append(f"port groups {', '.join(rows.port_groups)} are not those of {gateway}")
+    found += _of_sessions(rows)
     if not rows.router:
         found.append("rows without a logical router")
     keys = [(policy.family, policy.priority, policy.match) for policy in rows.policies]
@@ -53,10 +54,12 @@ def _of_address_sets(rows: NbRows, policy: RoutePolicy) -> list[str]:
 
 def _of_routes(routes: tuple[StaticRoute, ...]) -> list[str]:
     found = [text for route in routes for text in _of_route(route)]
-    keys = [(route.family, route.ip_prefix, route.nexthop) for route in routes]
+    keys = [(route.family, route.ip_prefix, route.nexthop, route.route_table) for route in routes]
     if keys != sorted(set(keys)):
         found.append("static routes are not sorted, or one is there twice")
-    for prefix, group in groupby(routes, key=lambda route: route.ip_prefix):
+    for prefix, group in groupby(
+        (route for route in routes if not route.route_table), key=lambda route: route.ip_prefix
+    ):
         # Else a route that only lets a packet get as far as the policies would share the traffic with the gateways.
         if len({(route.policy, route.symmetric_reply, route.selection_fields) for route in group}) > 1:
             found.append(f"static routes of {prefix} form one ECMP group, and differ")
@@ -69,12 +72,30 @@ def _of_route(route: StaticRoute) -> list[str]:
         found.append(f"static route {route.ip_prefix!r} is not a CIDR of family {route.family} without host bits")
     if not addresses.of_family(route.nexthop, route.family) or "/" in route.nexthop:
         found.append(f"nexthop {route.nexthop!r} of {route.ip_prefix} is not an address of family {route.family}")
-    if route.policy != "src-ip":
+    if route.route_table == names.ANCHOR_TABLE:
+        if route.bfd != route.nexthop or addresses.masked(route.nexthop) != route.ip_prefix:
+            found.append(f"route {route.ip_prefix} of table {route.route_table} is no anchor of a BFD session")
+    elif route.policy != "src-ip":
         found.append(f"static route {route.ip_prefix} goes by {route.policy!r}, not by its source")
     allowed = {"4": "ip_src", "6": "ipv6_src"}.get(route.family)
     if any(field != allowed for field in route.selection_fields):
         found.append(f"static route {route.ip_prefix}: selection by {', '.join(route.selection_fields)}")
     return found
+
+
+def _of_sessions(rows: NbRows) -> list[str]:
+    """A row refers only to sessions that are there, of pods that it sends traffic to."""
+    peers = [session.dst_ip for session in rows.sessions]
+    found = [f"BFD session with {peer} is there twice" for peer, times in sorted(Counter(peers).items()) if times > 1]
+    used = {route.nexthop: route.bfd for route in rows.static_routes if route.bfd}
+    found += [
+        f"route to {nexthop} refers to the session with {peer}" for nexthop, peer in used.items() if nexthop != peer
+    ]
+    for policy in rows.policies:
+        if not set(policy.bfd_sessions) <= set(policy.nexthops):
+            found.append(f"policy {policy.match!r} refers to sessions of others than its nexthops")
+    named = {*used.values(), *(peer for policy in rows.policies for peer in policy.bfd_sessions)}
+    return found + [f"there is no BFD session with {peer}" for peer in sorted(named - set(peers))]
 
 
 def _of_config(config: PodConfig | None) -> list[str]:

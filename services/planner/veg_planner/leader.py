@@ -32,6 +32,7 @@ _BATCH_MAX: Final = 200
 _FETCH_WAIT_S: Final = 1.0
 _RELAY_CHUNK: Final = 100
 _TICK_S: Final = 10.0
+_TICK_HELD_S: Final = 1.0  # while a BFD session that flapped is held back
 _RETRY_S: Final = 0.5
 _EXISTS_EVERY_S: Final = 5.0
 _LOOK_S: Final = 2.0
@@ -143,12 +144,13 @@ class Leader:
             metrics.BATCH_SECONDS.observe(time.monotonic() - started)
 
     async def _tick(self) -> list[Envelope]:
-        if time.monotonic() - self._ticked_at < _TICK_S:
+        since = time.monotonic() - self._ticked_at
+        if since < _TICK_HELD_S:
+            return []
+        world = await self._store(self._decider.world)
+        if not world.wants_tick() or (since < _TICK_S and not world.holds_back()):
             return []
         self._ticked_at = time.monotonic()
-        world = await self._store(self._decider.world)
-        if not world.wants_tick():
-            return []
         self._ticks += 1
         identity = f"planner/tick/{self._lease.fence}/{self._ticks}"
         return [_own(identity, "tick", Ticked(at=clock.now()))]

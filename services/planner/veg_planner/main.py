@@ -40,6 +40,11 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     agent_nats_url: str = ""
     agent_nats_secret: str = ""
     custom_vpc_routing: Literal["static-route", "policy"] = "static-route"
+    manage_bfd_ports: bool = True
+    flap_count: int = 3
+    flap_window_s: int = 60
+    flap_hold_s: int = 10
+    flap_hold_max_s: int = 120
 
     def planning(self) -> PlannerSettings:
         """What decisions depend on."""
@@ -50,6 +55,11 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
             agent_nats_url=self.agent_nats_url,
             agent_nats_secret=self.agent_nats_secret,
             custom_vpc_routing=self.custom_vpc_routing,
+            manage_bfd_ports=self.manage_bfd_ports,
+            flap_count=self.flap_count,
+            flap_window_s=self.flap_window_s,
+            flap_hold_s=self.flap_hold_s,
+            flap_hold_max_s=self.flap_hold_max_s,
         )
 
     def holder(self) -> str:

@@ -49,6 +49,29 @@ class Member(Value, frozen=True, kw_only=True):
     others: tuple[str, ...] = ()
 
 
+class LocalGroup(Value, frozen=True, kw_only=True):
+    """A port group with the pods of one node and logical router, for a gateway whose trafficPolicy is Local."""
+
+    gateway: str
+    router: str
+    node: str
+
+
+class SessionState(Value, frozen=True, kw_only=True):
+    """OVN's end of a BFD session: its `status` (ovn-nb(5)) since `since`, and whether it has ever been up.
+
+    `downs` are the times at which it went down lately. A session that flaps is `held` back until `held_until` although
+    it is up. Times are RFC 3339, UTC.
+    """
+
+    status: str
+    since: str
+    been_up: bool = False
+    downs: tuple[str, ...] = ()
+    held: bool = False
+    held_until: str = ""
+
+
 class PartState(Value, frozen=True, kw_only=True):
     """What became of the last command for one part of a gateway's intent.
 

@@ -12,17 +12,29 @@ import msgspec
 
 from veg_contracts import names
 from veg_contracts.base import Value, encode
-from veg_contracts.commands import MEMBERS
+from veg_contracts.commands import members_part
 from veg_contracts.configuration import PlannerSettings
 from veg_contracts.intent import Intent, Part, Report
-from veg_contracts.objects import AnyProjection, Deployment, EgressGateway, Pod
+from veg_contracts.objects import AnyProjection, Deployment, EgressGateway, Pod, Vpc
 from veg_planner.spec import FieldError, Spec, parse
-from veg_planner.state import AgentState, Floor, Listing, Member, Orphan, PartState, Selecting, Stored, Tombstone
+from veg_planner.state import (
+    AgentState,
+    Floor,
+    Listing,
+    LocalGroup,
+    Member,
+    Orphan,
+    PartState,
+    Selecting,
+    SessionState,
+    Stored,
+    Tombstone,
+)
 
 OBJECT: Final = "object"  # key "<Kind>/<object key>"
 TOMBSTONE: Final = "tombstone"  # key uid
 LISTING: Final = "listing"  # key kind
-INTENT: Final = "intent"  # key gateway
+INTENT: Final = "intent"  # key gateway, or Vpc
 REPORT: Final = "report"  # key gateway
 PART: Final = "part"  # key "<gateway>/<part>"
 FLOOR: Final = "floor"  # key gateway
@@ -30,6 +42,8 @@ AGENT: Final = "agent"  # key pod uid
 ORPHAN: Final = "orphan"  # key gateway
 SELECTING: Final = "selecting"  # key gateway
 MEMBER: Final = "member"  # key logical switch port
+LOCAL: Final = "local"  # key port group
+SESSION: Final = "session"  # key "<gateway>/<address of the pod>"
 SETTINGS: Final = "settings"  # key "planner"
 
 _TYPES: Final[dict[str, type[Value]]] = {
@@ -44,6 +58,8 @@ _TYPES: Final[dict[str, type[Value]]] = {
     ORPHAN: Orphan,
     SELECTING: Selecting,
     MEMBER: Member,
+    LOCAL: LocalGroup,
+    SESSION: SessionState,
     SETTINGS: PlannerSettings,
 }
 
@@ -84,6 +100,10 @@ class World:
         self._specs: dict[str, Spec | tuple[FieldError, ...]] = {}
         self._members_of: dict[str, set[str]] = {}
         self._lost_to: dict[str, Counter[str]] = {}
+        self._ports_at: dict[tuple[str, str], set[str]] = {}
+        self._local_at: dict[tuple[str, str], set[str]] = {}
+        self._held: set[str] = set()
+        self._owner_of: dict[str, str] = {}
         self._member_changes: dict[str, dict[str, bool]] = {}
 
     @classmethod
@@ -136,7 +156,21 @@ class World:
 
     def gateways(self) -> list[str]:
         """The keys of all gateways there are, or of which something is left, oldest first."""
-        return sorted({*self._objects.get(EgressGateway.KIND, {}), *self._tables[INTENT]}, key=self.age)
+        intents = (key for key in self._tables[INTENT] if is_gateway(key))
+        return sorted({*self._objects.get(EgressGateway.KIND, {}), *intents}, key=self.age)
+
+    def vpcs(self) -> list[str]:
+        """The names of all Vpcs there are, or of whose BFD port something is left, sorted."""
+        intents = (key for key in self._tables[INTENT] if not is_gateway(key))
+        return sorted({*self._objects.get(Vpc.KIND, {}), *intents})
+
+    def subjects(self) -> list[str]:
+        """Everything that is planned: Vpcs, and then gateways, oldest first."""
+        return [*self.vpcs(), *self.gateways()]
+
+    def exists(self, subject: str) -> bool:
+        """Whether the gateway or Vpc is there in Kubernetes."""
+        return self.stored(EgressGateway.KIND if is_gateway(subject) else Vpc.KIND, subject) is not None
 
     def age(self, gateway: str) -> tuple[str, str]:
         """A total order of gateways: oldest first, those that are gone before all."""
@@ -200,21 +234,41 @@ class World:
         listing: Listing = self._tables[LISTING].get(kind, Listing())
         return listing
 
+    def parts(self, subject: str) -> tuple[str, ...]:
+        """The names of all parts that a subject has or may have: those of an intent, and its port groups' members."""
+        intent = self.intent(subject)
+        groups = intent.nb.port_groups if intent is not None and intent.nb is not None else ()
+        return (*Part, *(members_part(group) for group in groups))
+
     def wants_tick(self) -> bool:
         """Whether something goes on when time passes: a failure, or rows that no chassis has confirmed yet."""
-        return any(self.awaits_tick(gateway) for gateway in self.gateways())
+        return bool(self._held) or any(self.awaits_tick(subject) for subject in self.subjects())
 
-    def awaits_tick(self, gateway: str) -> bool:
-        """Whether that is so for this gateway."""
-        states = [state for part in (*Part, MEMBERS) if (state := self.part(gateway, part)) is not None]
-        return any(state.state == "failed" for state in states) or self.unconfirmed(gateway) is not None
+    def holds_back(self) -> bool:
+        """Whether a BFD session that flapped is held back: its end is waited for closely."""
+        return bool(self._held)
 
-    def unconfirmed(self, gateway: str) -> PartState | None:
+    def awaits_tick(self, subject: str) -> bool:
+        """Whether something failed or is unconfirmed of this gateway or Vpc."""
+        states = [state for part in self.parts(subject) if (state := self.part(subject, part)) is not None]
+        return any(state.state == "failed" for state in states) or self.unconfirmed(subject) is not None
+
+    def unconfirmed(self, subject: str) -> PartState | None:
         """The state of NB rows that are written and of which not every chassis has the flows."""
-        state = self.part(gateway, Part.NB)
+        state = self.part(subject, Part.NB)
         return state if state is not None and state.state == "applied" and state.programmed < state.generation else None
 
-    # Pods that are selected by labels.
+    # BFD.
+
+    def session(self, gateway: str, address: str) -> SessionState | None:
+        """OVN's end of the session with a pod of the gateway."""
+        return self._tables[SESSION].get(f"{gateway}/{address}")
+
+    def held_sessions(self) -> list[tuple[str, SessionState]]:
+        """The sessions that are held back, with their keys, sorted."""
+        return [(key, self._tables[SESSION][key]) for key in sorted(self._held)]
+
+    # Who is in which port group: pods that are selected by labels, and pods by node.
 
     def pods_in(self, namespace: str) -> list[Pod]:
         return [self._tables[OBJECT][key].object for key in sorted(self._pods_of_namespace.get(namespace, ()))]
@@ -226,22 +280,29 @@ class World:
     def member(self, port: str) -> Member | None:
         return self._tables[MEMBER].get(port)
 
-    def members_of(self, gateway: str) -> list[str]:
-        """The ports of a gateway's port group, sorted."""
-        return sorted(self._members_of.get(gateway, ()))
+    def members_of(self, group: str) -> list[str]:
+        """The ports of a port group, sorted."""
+        return sorted(self._members(group))
+
+    def owner_of(self, group: str) -> str:
+        """The gateway whose intent has this port group; empty for none."""
+        return self._owner_of.get(group, "")
+
+    def local_group(self, group: str) -> LocalGroup | None:
+        return self._tables[LOCAL].get(group)
 
     def lost_to(self, gateway: str) -> list[str]:
         """The older gateways that have pods which this one selects too, sorted."""
         return sorted(self._lost_to.get(gateway, ()))
 
     def member_changes(self) -> list[str]:
-        """The gateways whose membership has changed since their changes were last taken, sorted."""
+        """The port groups whose membership has changed since their changes were last taken, sorted."""
         return sorted(self._member_changes)
 
-    def take_member_changes(self, gateway: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The ports that were added to, and removed from, a gateway's membership since the last call, sorted."""
-        changes = self._member_changes.pop(gateway, {})
-        now = self._members_of.get(gateway, set())
+    def take_member_changes(self, group: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The ports that were added to, and removed from, a port group since the last call, sorted."""
+        changes = self._member_changes.pop(group, {})
+        now = self._members(group)
         # A port that went and came again in between is no change.
         added = sorted(port for port, was in changes.items() if not was and port in now)
         removed = sorted(port for port, was in changes.items() if was and port not in now)
@@ -258,16 +319,26 @@ class World:
 
     def _index(self, kind: str, key: str, value: Any) -> None:
         if kind == MEMBER:
-            self._note_member(value.gateway, key)
-            self._members_of.setdefault(value.gateway, set()).add(key)
+            group = names.port_group(value.gateway)
+            self._note_member(group, key)
+            self._members_of.setdefault(group, set()).add(key)
             for other in value.others:
                 self._lost_to.setdefault(other, Counter())[value.gateway] += 1
-        if kind != OBJECT:
-            return
+        if kind == LOCAL:
+            self._local_at.setdefault((value.router, value.node), set()).add(key)
+        if kind == SESSION and value.held:
+            self._held.add(key)
+        if kind == INTENT and value.nb is not None:
+            self._owner_of |= dict.fromkeys(value.nb.port_groups, key)
+        if kind == OBJECT:
+            self._index_object(key, value)
+
+    def _index_object(self, key: str, value: Stored) -> None:
         if isinstance(value.object, EgressGateway):
             self._specs[value.object.key] = parse(value.object.spec)
         if isinstance(value.object, Pod):
             self._pods_of_namespace.setdefault(value.object.namespace, set()).add(key)
+            self._index_place(value.object, present=True)
         self._key_of_uid[value.uid] = key
         self._objects.setdefault(value.object.KIND, {})[value.object.key] = value
         if isinstance(value.object, Pod) and (owner := _gateway_label(value.object)) is not None:
@@ -279,12 +350,22 @@ class World:
             return
         if kind == MEMBER:
             self._unindex_member(key, value)
-        if kind != OBJECT:
-            return
+        if kind == LOCAL:
+            self._local_at[value.router, value.node].discard(key)
+        if kind == SESSION:
+            self._held.discard(key)
+        if kind == INTENT and value.nb is not None:
+            for group in value.nb.port_groups:
+                self._owner_of.pop(group, None)
+        if kind == OBJECT:
+            self._unindex_object(key, value)
+
+    def _unindex_object(self, key: str, value: Stored) -> None:
         if isinstance(value.object, EgressGateway):
             del self._specs[value.object.key]
         if isinstance(value.object, Pod):
             self._pods_of_namespace[value.object.namespace].discard(key)
+            self._index_place(value.object, present=False)
         self._key_of_uid.pop(value.uid, None)
         del self._objects[value.object.KIND][value.object.key]
         if isinstance(value.object, Pod) and (owner := _gateway_label(value.object)) is not None:
@@ -293,16 +374,42 @@ class World:
                 del self._pods_of_gateway[owner]
 
     def _unindex_member(self, port: str, member: Member) -> None:
-        self._note_member(member.gateway, port)
-        self._members_of[member.gateway].discard(port)
+        group = names.port_group(member.gateway)
+        self._note_member(group, port)
+        self._members_of[group].discard(port)
         for other in member.others:
             self._lost_to[other][member.gateway] -= 1
             self._lost_to[other] += Counter()  # drops what has come to zero
 
-    def _note_member(self, gateway: str, port: str) -> None:
+    def _index_place(self, pod: Pod, *, present: bool) -> None:
+        """Which ports are on which node and router."""
+        if not sends_traffic(pod):
+            return
+        place, port = (pod.logical_router, pod.node), names.logical_switch_port(pod.namespace, pod.name)
+        for group in self._local_at.get(place, ()):
+            self._note_member(group, port)
+        ports = self._ports_at.setdefault(place, set())
+        ports.add(port) if present else ports.discard(port)
+
+    def _members(self, group: str) -> set[str]:
+        local = self.local_group(group)
+        found = self._members_of.get(group) if local is None else self._ports_at.get((local.router, local.node))
+        return found or set()
+
+    def _note_member(self, group: str, port: str) -> None:
         """Remember what a port was before it changes, once."""
-        was = port in self._members_of.get(gateway, ())
-        self._member_changes.setdefault(gateway, {}).setdefault(port, was)
+        self._member_changes.setdefault(group, {}).setdefault(port, port in self._members(group))
+
+
+def is_gateway(subject: str) -> bool:
+    """Whether a subject of planning is a gateway (`namespace/name`), and not a Vpc (a bare name)."""
+    return "/" in subject
+
+
+def sends_traffic(pod: Pod) -> bool:
+    """Whether the pod is in a VPC and sends traffic. Gateway pods are no clients of a gateway."""
+    ended = pod.phase in ("Succeeded", "Failed")
+    return pod.allocated and not pod.host_network and not ended and pod.labels.get(names.LABEL_APP) != names.APP
 
 
 def _gateway_label(labelled: Pod | Deployment) -> tuple[str, str] | None:

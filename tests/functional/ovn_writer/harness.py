@@ -41,7 +41,7 @@ SELECTING = NbRows(
     router=ROUTER,
     policies=(
         RoutePolicy(
-            family="4", priority=29110, match=f"ip4.src == ${GROUP}_ip4", action="reroute", nexthops=("10.16.0.12",)
+            family="4", priority=29160, match=f"ip4.src == ${GROUP}_ip4", action="reroute", nexthops=("10.16.0.12",)
         ),
     ),
     port_groups=(GROUP,),

@@ -81,7 +81,7 @@ def test_a_policy_on_an_address_set_has_its_port_group() -> None:
     assert said_of(policies=(policy,), port_groups=(GROUP,)) == ""
     assert "no port group" in said_of(policies=(policy,))
     foreign = names.port_group("a/other")
-    assert "not the one of a/b" in said_of(port_groups=(foreign,))
+    assert "not those of a/b" in said_of(port_groups=(foreign,))
     assert "no port group" in said_of(policies=(policy,), port_groups=(foreign,))
 
 

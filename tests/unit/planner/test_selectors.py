@@ -6,11 +6,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.simulation import GATEWAY, Simulation, gateway, pod
+from support.simulation import GATEWAY, Simulation, client, gateway, pod
 
 from veg_contracts import names
 from veg_contracts.base import encode
-from veg_contracts.commands import ChangeMembers, EnsureMembers
+from veg_contracts.commands import ChangeMembers, EnsureMembers, members_part
 from veg_contracts.events import CommandRefused, MembersObserved, RowsListed
 from veg_contracts.intent import RoutePolicy
 from veg_contracts.objects import Namespace, Pod
@@ -19,19 +19,8 @@ from veg_planner.selectors import matches, selects
 from veg_planner.spec import PodSelector, Selector
 
 GROUP = names.port_group(GATEWAY)
+YOUNG_GROUP = names.port_group("default/young")
 APP = [{"podSelector": {"matchLabels": {"app": "web"}}}]
-
-
-def client(name: str, labels: dict[str, str] | None = None, **changes: Any) -> Pod:
-    made = Pod(
-        namespace="default",
-        name=name,
-        labels={"app": "web"} if labels is None else labels,
-        phase="Running",
-        allocated=True,
-        logical_router="ovn-cluster",
-    )
-    return msgspec.structs.replace(made, **changes)
 
 
 def selecting(selectors: list[dict[str, Any]] = APP, **fields: Any) -> Simulation:
@@ -52,11 +41,11 @@ def test_selected_pods_have_a_port_group_and_a_policy_and_snat() -> None:
     simulation.see(client("b", {"app": "db"}))
     simulation.answer_all()
 
-    assert simulation.members[GATEWAY] == {"a.default"}
+    assert simulation.members[GROUP] == {"a.default"}
     rows = simulation.rows[GATEWAY]
     assert rows.port_groups == (GROUP,)
     match = f"ip4.src == ${GROUP}_ip4"
-    policy = RoutePolicy(family="4", priority=29110, match=match, action="reroute", nexthops=("10.16.0.12",))
+    policy = RoutePolicy(family="4", priority=29160, match=match, action="reroute", nexthops=("10.16.0.12",))
     assert rows.policies == (policy,)
     config = simulation.config[GATEWAY]
     assert config is not None
@@ -69,7 +58,7 @@ def test_nil_and_empty_selectors_mean_all_but_gateway_pods(selectors: list[dict[
     simulation = selecting(selectors)
     simulation.see(client("a", {}))
     simulation.answer_all()
-    assert simulation.members[GATEWAY] == {"a.default"}
+    assert simulation.members[GROUP] == {"a.default"}
     assert simulation.world.find(Pod, pod(0).key) is not None, "the gateway's own pod is there, and no member"
 
 
@@ -88,11 +77,11 @@ def test_a_pod_that_does_not_take_part_leaves(changes: dict[str, Any]) -> None:
     simulation = selecting()
     simulation.see(client("a"))
     simulation.answer_all()
-    assert simulation.members[GATEWAY] == {"a.default"}
+    assert simulation.members[GROUP] == {"a.default"}
 
     simulation.see(client("a", **changes))
     simulation.answer_all()
-    assert simulation.members[GATEWAY] == set()
+    assert simulation.members[GROUP] == set()
 
 
 def test_a_namespace_that_gains_the_label_brings_all_its_pods() -> None:
@@ -100,14 +89,14 @@ def test_a_namespace_that_gains_the_label_brings_all_its_pods() -> None:
     for name in "abc":
         simulation.see(client(name, {}))
     simulation.answer_all()
-    assert simulation.members[GATEWAY] == set()
+    assert simulation.members[GROUP] == set()
 
     simulation.see(Namespace(name="default", labels={"team": "red"}))
     simulation.answer_all()
-    assert simulation.members[GATEWAY] == {"a.default", "b.default", "c.default"}
+    assert simulation.members[GROUP] == {"a.default", "b.default", "c.default"}
     simulation.see(Namespace(name="default"))
     simulation.answer_all()
-    assert simulation.members[GATEWAY] == set()
+    assert simulation.members[GROUP] == set()
 
 
 def test_one_pod_more_costs_one_pod() -> None:
@@ -155,11 +144,11 @@ def test_a_successor_with_a_bad_spec_lets_the_pods_of_its_predecessor_go() -> No
     )
     simulation.see(young)
     simulation.answer_all()
-    assert simulation.members["default/young"] == set()
+    assert simulation.members[YOUNG_GROUP] == set()
 
     simulation.see(gateway(created_at="2026-03-01T00:00:00Z", spec={"replicas": "x"}), "another-uid")
     simulation.answer_all()
-    assert simulation.members["default/young"] == {"a.default"}
+    assert simulation.members[YOUNG_GROUP] == {"a.default"}
 
 
 def test_a_deleted_pod_leaves_and_may_come_back() -> None:
@@ -167,10 +156,10 @@ def test_a_deleted_pod_leaves_and_may_come_back() -> None:
     simulation.see(client("a"))
     simulation.lose(client("a"))
     simulation.answer_all()
-    assert simulation.members[GATEWAY] == set()
+    assert simulation.members[GROUP] == set()
     simulation.see(client("a"), "another-uid")
     simulation.answer_all()
-    assert simulation.members[GATEWAY] == {"a.default"}
+    assert simulation.members[GROUP] == {"a.default"}
 
 
 def test_a_writer_that_knows_another_membership_is_sent_the_whole() -> None:
@@ -183,7 +172,7 @@ def test_a_writer_that_knows_another_membership_is_sent_the_whole() -> None:
         command_id=last.id,
         gateway=GATEWAY,
         gateway_uid=last.data.gateway_uid,
-        part="members",
+        part=members_part(GROUP),
         generation=last.data.generation,
         applied_generation=40,
     )
@@ -217,14 +206,14 @@ def test_of_two_gateways_the_oldest_has_the_pod_and_the_other_one_says_so() -> N
     simulation.see(young)
     simulation.see(client("a"))
     simulation.answer_all()
-    assert simulation.members == {GATEWAY: {"a.default"}, "default/young": set()}
+    assert simulation.members == {GROUP: {"a.default"}, YOUNG_GROUP: set()}
     report = simulation.world.report("default/young")
     assert report is not None
     assert any("VpcEgressGateway default/gateway1 selects too" in step.text for step in report.steps)
 
     simulation.see(gateway(deleting=True, generation=2, policies=[], selectors=APP))
     simulation.answer_all()
-    assert simulation.members["default/young"] == {"a.default"}
+    assert simulation.members[YOUNG_GROUP] == {"a.default"}
 
 
 def test_a_new_gateway_that_loses_pods_to_an_older_one_reports_once() -> None:

@@ -237,9 +237,10 @@ def _of_gateway(cluster: Cluster, key: str) -> Any:
     conditions = [(item.type, item.status, item.reason, item.message) for item in status.conditions]
     rows = intent.nb if intent.nb is not None and not intent.nb.empty else None
     written = cluster.rows.get(key)
-    members = cluster.world.members_of(key)
+    group = names.port_group(key)
+    members = cluster.world.members_of(group)
     assert (written if written is None or not written.empty else None) == rows, "OVN has what is planned"
-    assert sorted(cluster.members.get(key, ())) == members or rows is None or not rows.port_groups
+    assert sorted(cluster.members.get(group, ())) == members or rows is None or not rows.port_groups
     assert cluster.config.get(key) == intent.config
     config = msgspec.structs.replace(intent.config, generation=0) if intent.config is not None else None
     report = cluster.world.report(key)

@@ -36,6 +36,7 @@ def advance(
         finalizer=draft.finalizer,
         status=status,
         config=config,
+        vpc_status=draft.vpc_status,
         generations=generations,
     )
 
@@ -52,6 +53,8 @@ def _differs(last: Intent | None, draft: Draft, status: GatewayStatus | None, pa
             return status != (last.status if last is not None else None)
         case Part.CONFIG:
             return not _same_config(last.config if last is not None else None, draft.config)
+        case Part.VPC_STATUS:
+            return draft.vpc_status != (last.vpc_status if last is not None else None)
 
 
 def _rows(last: Intent | None, draft: Draft) -> NbRows | None:

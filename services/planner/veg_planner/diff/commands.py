@@ -12,6 +12,7 @@ from veg_contracts.commands import (
     EnsureFinalizer,
     EnsureNb,
     EnsureStatus,
+    EnsureVpcStatus,
     EnsureWorkload,
     PublishConfig,
     RecordKubeEvent,
@@ -19,7 +20,7 @@ from veg_contracts.commands import (
 )
 from veg_contracts.intent import Condition, GatewayStatus, Intent, NbRows, Part
 
-_ORDER: Final = (Part.FINALIZER, Part.WORKLOAD, Part.CONFIG, Part.NB, Part.STATUS)
+_ORDER: Final = (Part.FINALIZER, Part.WORKLOAD, Part.CONFIG, Part.NB, Part.STATUS, Part.VPC_STATUS)
 
 
 class Outgoing(Value, frozen=True, kw_only=True):
@@ -66,7 +67,7 @@ def _router(command: AnyCommand) -> str:
     return command.rows.router if isinstance(command, EnsureNb) else ""
 
 
-def _command(last: Intent | None, new: Intent, part: Part) -> AnyCommand | None:  # noqa: PLR0911  # one for each part
+def _command(last: Intent | None, new: Intent, part: Part) -> AnyCommand | None:  # noqa: C901, PLR0911  # one for each part
     gateway, uid, generation = new.gateway, new.gateway_uid, new.generations.of(part)
     match part:
         case Part.NB:
@@ -90,6 +91,10 @@ def _command(last: Intent | None, new: Intent, part: Part) -> AnyCommand | None:
             if new.status is None:
                 return None
             return EnsureStatus(gateway=gateway, gateway_uid=uid, generation=generation, status=new.status)
+        case Part.VPC_STATUS:
+            if new.vpc_status is None:
+                return None
+            return EnsureVpcStatus(gateway=gateway, gateway_uid=uid, generation=generation, bfd_port=new.vpc_status)
         case Part.CONFIG:
             return PublishConfig(gateway=gateway, gateway_uid=uid, generation=generation, config=new.config)
 

@@ -18,9 +18,11 @@ from veg_contracts.events import (
     RowsListed,
     RowsObserved,
     RowsProgrammed,
+    SessionChanged,
+    SpeakerChanged,
     Ticked,
 )
-from veg_planner.fold import objects, outcomes
+from veg_planner.fold import objects, outcomes, sessions
 from veg_planner.world import SETTINGS, World
 
 
@@ -52,9 +54,13 @@ def fold(world: World, envelope: Envelope) -> list[str]:  # noqa: C901, PLR0911,
             return outcomes.config_reported(world, event)
         case PlannerConfigured():
             world.put(SETTINGS, "planner", event.settings)
-            return world.gateways()
+            return world.subjects()
+        case SessionChanged():
+            return sessions.changed(world, event)
+        case SpeakerChanged():
+            return []  # for the record: OVN's end decides, since it is OVN that sends the traffic
         case Ticked():
-            return outcomes.ticked(world)
+            return [*outcomes.ticked(world), *sessions.ticked(world, event)]
         case _:
             # A command, or a type of ours that is no event, cannot get here: the subject tells them apart.
             raise TypeError(f"{envelope.type} is not an event")

@@ -4,7 +4,7 @@ from veg_contracts import names
 from veg_contracts.objects import Namespace, Pod
 from veg_planner.selectors import selects
 from veg_planner.state import Member
-from veg_planner.world import MEMBER, World
+from veg_planner.world import MEMBER, World, sends_traffic
 
 
 def reassign(world: World, pod: Pod) -> set[str]:
@@ -14,7 +14,7 @@ def reassign(world: World, pod: Pod) -> set[str]:
     """
     port = names.logical_switch_port(pod.namespace, pod.name)
     exists = world.find(Pod, pod.key) is not None
-    claimants = _claimants(world, pod) if exists and _takes_part(pod) else []
+    claimants = _claimants(world, pod) if exists and sends_traffic(pod) else []
     return _assign(world, port, claimants)
 
 
@@ -41,12 +41,6 @@ def _assign(world: World, port: str, claimants: list[str]) -> set[str]:
     else:
         world.put(MEMBER, port, after)
     return {gateway for gateway in concerned if world.lost_to(gateway) != lost[gateway]}
-
-
-def _takes_part(pod: Pod) -> bool:
-    """Whether the pod is in the VPC and sends traffic. Gateway pods are no clients of a gateway."""
-    ended = pod.phase in ("Succeeded", "Failed")
-    return pod.allocated and not pod.host_network and not ended and pod.labels.get(names.LABEL_APP) != names.APP
 
 
 def _claimants(world: World, pod: Pod) -> list[str]:

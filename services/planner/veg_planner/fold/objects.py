@@ -32,10 +32,14 @@ def touched_by(world: World, projection: AnyProjection) -> list[str]:
             return [*world.gateways(), projection.key]
         case Pod() | Deployment():
             return world.gateway_of_labels(projection.namespace, projection.labels)
-        case Vpc() | Subnet() | IPPool() | NetworkAttachment():
+        case Vpc():
+            return [projection.name, *world.gateways()]
+        case Subnet() | IPPool() | NetworkAttachment():
             # Rare, and a gateway may wait for one that does not exist yet: all look again.
             return world.gateways()
-        case Node() | Namespace():
+        case Node():
+            return world.vpcs()  # one of them may have a BFD port there
+        case Namespace():
             return []
         case _:
             assert_never(projection)

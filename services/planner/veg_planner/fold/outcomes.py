@@ -2,7 +2,7 @@
 
 import msgspec
 
-from veg_contracts.commands import MEMBERS
+from veg_contracts.commands import MEMBERS, members_part
 from veg_contracts.events import (
     CommandApplied,
     CommandFailed,
@@ -22,10 +22,10 @@ from veg_planner.world import AGENT, FLOOR, ORPHAN, PART, World
 
 def ticked(world: World) -> list[str]:
     """Time passed: count it for rows that no chassis has confirmed, and look again at what failed."""
-    for gateway in world.gateways():
-        if (state := world.unconfirmed(gateway)) is not None:
-            world.put(PART, f"{gateway}/{Part.NB.value}", msgspec.structs.replace(state, ticks=state.ticks + 1))
-    return [gateway for gateway in world.gateways() if world.awaits_tick(gateway)]
+    for subject in world.subjects():
+        if (state := world.unconfirmed(subject)) is not None:
+            world.put(PART, f"{subject}/{Part.NB.value}", msgspec.structs.replace(state, ticks=state.ticks + 1))
+    return [subject for subject in world.subjects() if world.awaits_tick(subject)]
 
 
 def applied(world: World, event: CommandApplied) -> list[str]:
@@ -37,7 +37,7 @@ def failed(world: World, event: CommandFailed) -> list[str]:
 
 
 def refused(world: World, event: CommandRefused) -> list[str]:
-    if event.part == MEMBERS:
+    if _of_members(event.part):
         return _members_refused(world, event)
     _raise_floor(world, event.gateway, event.gateway_uid, event.applied_generation)
     return _settle(world, event, "drifted", message=f"generation {event.generation} is older than the one applied")
@@ -46,11 +46,15 @@ def refused(world: World, event: CommandRefused) -> list[str]:
 def _members_refused(world: World, event: CommandRefused) -> list[str]:
     """The writer knows another membership than the one that the change builds on: it is sent the whole."""
     touched = _settle(world, event, "drifted", message="the writer knows another membership")
-    state = world.part(event.gateway, MEMBERS)
+    state = world.part(event.gateway, event.part)
     if touched and state is not None and state.generation < event.applied_generation:
         newer = msgspec.structs.replace(state, generation=event.applied_generation)
-        world.put(PART, f"{event.gateway}/{MEMBERS}", newer)
+        world.put(PART, f"{event.gateway}/{event.part}", newer)
     return touched
+
+
+def _of_members(part: str) -> bool:
+    return part.startswith(f"{MEMBERS}/")
 
 
 def programmed(world: World, event: RowsProgrammed) -> list[str]:
@@ -75,13 +79,15 @@ def rows_listed(world: World, event: RowsListed) -> list[str]:
     """After a writer's start: what is not there, and what was not confirmed, is sent again."""
     present = set(event.gateways)
     touched = []
-    for gateway in world.gateways():
+    for gateway in world.subjects():
         intent, state = world.intent(gateway), world.part(gateway, Part.NB)
         if intent is None or state is None:
             continue
         # A writer that starts knows no membership: it is sent the whole.
-        if _set_drifted(world, gateway, MEMBERS, "a writer has started"):
-            touched.append(gateway)
+        groups = intent.nb.port_groups if intent.nb is not None else ()
+        touched += [
+            gateway for group in groups if _set_drifted(world, gateway, members_part(group), "a writer has started")
+        ]
         missing = intent.nb is not None and not intent.nb.empty and gateway not in present
         unconfirmed = state.state == "applied" and state.programmed < state.generation
         if missing or unconfirmed:
@@ -92,7 +98,8 @@ def rows_listed(world: World, event: RowsListed) -> list[str]:
 
 def members_observed(world: World, event: MembersObserved) -> list[str]:
     text = f"port group {event.port_group}: {len(event.missing)} ports are missing, {len(event.foreign)} are not ours"
-    return [event.gateway] if _set_drifted(world, event.gateway, MEMBERS, text) else []
+    drifted = _set_drifted(world, event.gateway, members_part(event.port_group), text)
+    return [event.gateway] if drifted else []
 
 
 def config_reported(world: World, event: ConfigApplied | ConfigFailed) -> list[str]:
@@ -127,7 +134,7 @@ def _settle(
     if known is None or known.command_id != event.command_id:
         return []
     new = msgspec.structs.replace(known, state=state, message=message, detail=detail or {})
-    if event.part == MEMBERS and state == "applied":
+    if _of_members(event.part) and state == "applied":
         new = msgspec.structs.replace(new, programmed=event.generation)
     world.put(PART, f"{event.gateway}/{event.part}", new)
     return [event.gateway]
@@ -154,7 +161,8 @@ def _difference(wanted: NbRows | None, found: tuple[NbRows, ...]) -> str:
 
 
 def _count(rows: NbRows) -> int:
-    return len(rows.policies) + len(rows.static_routes) + len(rows.port_groups)
+    lists = (rows.policies, rows.static_routes, rows.port_groups, rows.sessions)
+    return sum(map(len, lists)) + (rows.bfd_port is not None)
 
 
 def _orphan(world: World, event: RowsObserved) -> list[str]:

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 from veg_contracts import addresses
 from veg_contracts.base import Value
-from veg_contracts.intent import PodConfig, Route, Source
+from veg_contracts.intent import PodBfd, PodConfig, Route, Source
 from veg_contracts.objects import Subnet
 from veg_planner.plan.network import Network
 from veg_planner.plan.sources import order
@@ -18,6 +18,7 @@ class Traffic(Value, frozen=True, kw_only=True):
 
     `wanted` sources, `lingering` ones that OVN may still send, `selected`: pods that labels select may come from
     anywhere `inside` the VPC (CIDRs). `subnets` are those that its pods are in, more than one while they move.
+    `bfd` is the pods' end of their sessions; `released` are pods to which no chassis sends anything any more.
     """
 
     wanted: tuple[Source, ...]
@@ -25,6 +26,8 @@ class Traffic(Value, frozen=True, kw_only=True):
     selected: bool
     inside: tuple[str, ...]
     subnets: tuple[Subnet, ...]
+    bfd: PodBfd | None = None
+    released: tuple[str, ...] = ()
 
 
 def config(gateway: str, uid: str, network: Network, traffic: Traffic) -> PodConfig:
@@ -32,6 +35,8 @@ def config(gateway: str, uid: str, network: Network, traffic: Traffic) -> PodCon
     cidrs = {source.cidr for source in (*traffic.wanted, *traffic.lingering)}
     if traffic.selected:
         cidrs |= {cidr for cidr in traffic.inside if addresses.family(cidr) in network.families}
+    if traffic.bfd is not None:
+        cidrs |= {addresses.masked(peer) for peer in traffic.bfd.peers}
     return PodConfig(
         gateway=gateway,
         gateway_uid=uid,
@@ -43,6 +48,8 @@ def config(gateway: str, uid: str, network: Network, traffic: Traffic) -> PodCon
         sources=traffic.wanted,
         lingering=traffic.lingering,
         default_snat=traffic.selected,
+        bfd=traffic.bfd,
+        released=traffic.released,
     )
 
 

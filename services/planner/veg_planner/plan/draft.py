@@ -1,8 +1,8 @@
 """What `plan` returns: an intent without its place in history, and its report's sentences."""
 
 from veg_contracts.base import Value
-from veg_contracts.intent import GatewayStatus, NbRows, PodConfig, Step, Workload
-from veg_planner.state import Selecting
+from veg_contracts.intent import GatewayStatus, NbRows, PodConfig, Step, VpcBfdStatus, Workload
+from veg_planner.state import LocalGroup, Selecting
 
 
 class Draft(Value, frozen=True, kw_only=True):
@@ -18,11 +18,16 @@ class Draft(Value, frozen=True, kw_only=True):
     finalizer: bool = False
     status: GatewayStatus | None = None
     config: PodConfig | None = None
+    vpc_status: VpcBfdStatus | None = None
 
 
 class Plan(Value, frozen=True, kw_only=True):
-    """A draft and why it is so. `selecting` is by what the gateway selects pods from now on; None: by nothing."""
+    """A draft and why it is so. `selecting` is by what the gateway selects pods from now on; None: by nothing.
+
+    `local` are its port groups that hold the pods of one node each.
+    """
 
     draft: Draft
     steps: tuple[Step, ...]
     selecting: Selecting | None = None
+    local: dict[str, LocalGroup] = {}

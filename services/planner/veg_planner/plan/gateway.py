@@ -2,25 +2,27 @@
 
 import msgspec
 
+from veg_contracts import names
 from veg_contracts.intent import Intent, NbRows, Part, Source
-from veg_contracts.objects import EgressGateway, IPPool
-from veg_planner.plan import claims, pods, progress, routing
+from veg_contracts.objects import EgressGateway, IPPool, Pod
+from veg_planner.plan import bfd, claims, pods, progress, routing
 from veg_planner.plan import config as pod_config
 from veg_planner.plan import network as networks
 from veg_planner.plan.draft import Draft, Plan
 from veg_planner.plan.network import Network
 from veg_planner.plan.notes import Notes
+from veg_planner.plan.pods import Members
 from veg_planner.plan.removal import removal
 from veg_planner.plan.sources import sources
 from veg_planner.plan.status import status
 from veg_planner.plan.subject import Subject
 from veg_planner.plan.workload import deployment_name, workload
 from veg_planner.spec import Spec
-from veg_planner.state import Selecting
+from veg_planner.state import LocalGroup, Selecting
 from veg_planner.world import World
 
 
-def plan(world: World, gateway: str) -> Plan:
+def plan_gateway(world: World, gateway: str) -> Plan:
     """What this gateway should look like now, and why."""
     notes = Notes()
     stored = world.stored(EgressGateway.KIND, gateway)
@@ -44,7 +46,9 @@ def plan(world: World, gateway: str) -> Plan:
 def _planned(world: World, subject: Subject, spec: Spec, network: Network, notes: Notes) -> Plan:
     gateway, uid = subject.gateway, subject.uid
     wanted = sources(world, spec, network, notes)
-    serving = pods.members(world, gateway.key, uid, network, notes)
+    team = pods.members(world, gateway.key, uid, network, notes)
+    before = subject.last.nb if subject.last is not None else None
+    watching = bfd.watch(world, spec, network, before, notes)
     owners = claims.owners(world, network.vpc)
     taken = routing.Wanted(
         sources=_own(gateway.key, wanted, owners, notes),
@@ -53,7 +57,18 @@ def _planned(world: World, subject: Subject, spec: Spec, network: Network, notes
         leads=claims.first_selecting(world, network.vpc) == gateway.key,
     )
     # A gateway of no replicas has no nexthop, though its last pod may still be on its way out.
-    rows = routing.rows(world, gateway.key, network, taken, serving, notes) if spec.replicas else NbRows()
+    standing = team if spec.replicas else Members()
+    routed = routing.Router(
+        world=world,
+        gateway=gateway.key,
+        spec=spec,
+        network=network,
+        wanted=taken,
+        team=standing,
+        watching=watching,
+        notes=notes,
+    ).routing()
+    rows = routed.rows if spec.replicas or watching.enabled else NbRows()
     settled = _settled(world, subject.last, rows)
     last_config = subject.last.config if subject.last is not None else None
     traffic = pod_config.Traffic(
@@ -62,6 +77,8 @@ def _planned(world: World, subject: Subject, spec: Spec, network: Network, notes
         selected=bool(spec.selectors) or (not settled and last_config is not None and last_config.default_snat),
         inside=tuple(item.cidr for item in routing.subnets_inside(world, network.vpc)),
         subnets=pods.subnets(world, gateway.key, network),
+        bfd=bfd.pod_end(watching, spec),
+        released=_released(world, subject, rows, settled=settled),
     )
     config = pod_config.config(gateway.key, uid, network, traffic)
     draft = Draft(
@@ -72,15 +89,33 @@ def _planned(world: World, subject: Subject, spec: Spec, network: Network, notes
         finalizer=True,
         config=config,
     )
-    progress.note(world, subject, draft, progress.Counted(replicas=spec.replicas, serving=serving), notes)
-    new = status(gateway, spec.replicas, deployment_name(gateway, spec), serving, notes.steps)
+    bfd.note(world, gateway.key, watching, standing.serving, notes)
+    progress.note(world, subject, draft, progress.Counted(replicas=spec.replicas, serving=team.serving), notes)
+    new = status(gateway, spec.replicas, deployment_name(gateway, spec), team.serving, notes.steps)
     return Plan(
         draft=msgspec.structs.replace(draft, status=new),
         steps=notes.steps,
         selecting=Selecting(router=network.router, created_at=gateway.created_at, selectors=spec.selectors)
         if spec.selectors
         else None,
+        local={
+            names.node_port_group(gateway.key, node): LocalGroup(gateway=gateway.key, router=network.router, node=node)
+            for node in routed.nodes
+        },
     )
+
+
+def _released(world: World, subject: Subject, rows: NbRows, *, settled: bool) -> tuple[str, ...]:
+    """The pods on their way out that may stop: no chassis has flows to them, or none ever had."""
+    last = subject.last.config if subject.last is not None else None
+    known = last.released if last is not None else ()
+    used = rows.nexthops
+    leaving = {
+        stored.object.key: set(stored.object.ips)
+        for stored in world.pods_of(subject.gateway.key)
+        if isinstance(stored.object, Pod) and stored.object.deleting
+    }
+    return tuple(sorted(key for key, ips in leaving.items() if key in known or (settled and not ips & used)))
 
 
 def _own(gateway: str, wanted: tuple[Source, ...], owners: dict[str, str], notes: Notes) -> tuple[Source, ...]:
@@ -110,7 +145,9 @@ def _kept(world: World, subject: Subject, notes: Notes) -> Plan:
     )
     # A successor of the same name has nothing to keep: it must not hold the pods of its predecessor.
     selecting = dict(world.selecting()).get(subject.gateway.key) if last is not None else None
-    return Plan(draft=draft, steps=notes.steps, selecting=selecting)
+    groups = last.nb.port_groups if last is not None and last.nb is not None else ()
+    local = {group: known for group in groups if (known := world.local_group(group)) is not None}
+    return Plan(draft=draft, steps=notes.steps, selecting=selecting, local=local)
 
 
 def _may_change(world: World, subject: Subject, spec: Spec, network: Network, notes: Notes) -> bool:
@@ -145,11 +182,9 @@ def _check_pools(world: World, spec: Spec, network: Network, notes: Notes) -> bo
 
 
 def _note_not_acted_on(spec: Spec, notes: Notes) -> None:
-    """What this version accepts and does not act on. It says so; it never ignores silently."""
-    if spec.bfd.enabled:
-        notes.done("not acted on", "spec.bfd.enabled: true: BFD is not acted on yet")
-    if spec.traffic_policy != "Cluster":
-        notes.done("not acted on", f"spec.trafficPolicy: {spec.traffic_policy!r} is not acted on yet")
+    """What is accepted and has no effect as the spec is. It is said; it is never ignored silently."""
+    if spec.traffic_policy == "Local" and not spec.bfd.enabled:
+        notes.done("not acted on", "spec.trafficPolicy: 'Local' has an effect only with spec.bfd.enabled: true")
 
 
 def _settled(world: World, last: Intent | None, rows: NbRows) -> bool:

@@ -2,6 +2,7 @@
 
 A pod joins when it runs, has an address on both sides, and its agent has applied a config; it leaves when it is
 deleted or no longer runs. A pod that is not Ready stays: whether it forwards is BFD's to say, not the probe's.
+A pod that is being deleted still forwards for a while: it is left the traffic that no other pod can take yet.
 """
 
 from veg_contracts import addresses
@@ -45,14 +46,27 @@ class Member(Value, frozen=True, kw_only=True):
         return self.agent is not None and self.agent.generation >= generation and not self.agent.error
 
 
-def members(world: World, gateway: str, uid: str, network: Network, notes: Notes) -> tuple[Member, ...]:
-    """The pods that run and have their addresses, sorted by internal address."""
-    found = [
-        member
-        for stored in world.pods_of(gateway)
-        if (member := _member(world, stored, uid, network, notes)) is not None
-    ]
-    return tuple(sorted(found, key=lambda member: (member.internal_text, member.uid)))
+class Members(Value, frozen=True, kw_only=True):
+    """The pods of a gateway that run and have their addresses, sorted by internal address.
+
+    `leaving` ones are being deleted, `serving` ones are not.
+    """
+
+    serving: tuple[Member, ...] = ()
+    leaving: tuple[Member, ...] = ()
+
+
+def members(world: World, gateway: str, uid: str, network: Network, notes: Notes) -> Members:
+    """All of them."""
+    found = {True: list[Member](), False: list[Member]()}
+    for stored in world.pods_of(gateway):
+        if isinstance(pod := stored.object, Pod):
+            # Of a pod on its way out nothing is awaited.
+            member = _member(world, stored, pod, uid, network, Notes() if pod.deleting else notes)
+            found[pod.deleting] += [member] if member is not None else []
+    for side in found.values():
+        side.sort(key=lambda member: (member.internal_text, member.uid))
+    return Members(serving=tuple(found[False]), leaving=tuple(found[True]))
 
 
 def subnets(world: World, gateway: str, network: Network) -> tuple[Subnet, ...]:
@@ -69,13 +83,7 @@ def subnets(world: World, gateway: str, network: Network) -> tuple[Subnet, ...]:
     return (network.internal, *others)
 
 
-def _member(world: World, stored: Stored, uid: str, network: Network, notes: Notes) -> Member | None:
-    pod = stored.object
-    if not isinstance(pod, Pod):
-        return None
-    if pod.deleting:
-        notes.done("pods", f"pod {pod.key} is being deleted: it is no nexthop any more")
-        return None
+def _member(world: World, stored: Stored, pod: Pod, uid: str, network: Network, notes: Notes) -> Member | None:
     if pod.phase != "Running":
         notes.waits(
             "pods", f"waits for pod {pod.key} to run (phase {pod.phase or 'unknown'}, node {pod.node or 'none'})"

@@ -3,7 +3,7 @@
 import msgspec
 
 from veg_contracts.base import Value
-from veg_contracts.commands import MEMBERS
+from veg_contracts.commands import members_part
 from veg_contracts.intent import Part, PodConfig
 from veg_contracts.objects import Deployment
 from veg_planner.plan.draft import Draft
@@ -40,18 +40,19 @@ def same_config(one: PodConfig | None, other: PodConfig | None) -> bool:
 
 
 def _note_members(world: World, draft: Draft, notes: Notes) -> None:
-    """Once the port group has had its members, one pod more or less does not make the gateway wait."""
-    if draft.nb is None or not draft.nb.port_groups:
-        return
-    state = world.part(draft.gateway, MEMBERS)
-    if state is None or state.gateway_uid != draft.gateway_uid or not state.programmed:
-        notes.waits("selectors", "waits for the selected pods to be written to OVN")
+    """Once a port group has had its members, one pod more or less does not make the gateway wait."""
+    for group in draft.nb.port_groups if draft.nb is not None else ():
+        state = world.part(draft.gateway, members_part(group))
+        if state is None or state.gateway_uid != draft.gateway_uid or not state.programmed:
+            local = world.local_group(group)
+            what = "selected pods" if local is None else f"pods of node {local.node}"
+            notes.waits("selectors", f"waits for the {what} to be written to OVN")
     for older in world.lost_to(draft.gateway):
         notes.done("selectors", f"pods that VpcEgressGateway {older} selects too stay with it: it is older")
 
 
 def _note_parts(world: World, draft: Draft, notes: Notes) -> None:
-    for part in (*Part, MEMBERS):
+    for part in world.parts(draft.gateway):
         state = world.part(draft.gateway, part)
         if state is None or not state.message or state.gateway_uid != draft.gateway_uid:
             continue

@@ -5,21 +5,29 @@
 - Other VPCs: one src-ip static route for each source and gateway pod (or policies, where the operator says so). Nothing
   keeps traffic inside there, so policies leave it out themselves.
 - Selected pods, in either: one policy for each family on the address set of the gateway's port group.
+- With BFD: the sessions, and below all of that a policy that drops what no gateway pod takes.
+- With BFD and trafficPolicy Local: above it, for each node with a gateway pod, policies for the pods of that node.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from veg_contracts import addresses, names
 from veg_contracts.base import Value
 from veg_contracts.intent import NbRows, RoutePolicy, Source, StaticRoute
 from veg_contracts.objects import Subnet
+from veg_planner.plan import bfd
+from veg_planner.plan.bfd import Nexthop, Watch
 from veg_planner.plan.network import Network
 from veg_planner.plan.notes import Notes
-from veg_planner.plan.pods import Member
-from veg_planner.plan.sources import order
+from veg_planner.plan.pods import Member, Members
+from veg_planner.plan.sources import inside_of, order
+from veg_planner.spec import Spec
 from veg_planner.world import World
 
 _SOURCE_FIELD: Final = {"4": "ip_src", "6": "ipv6_src"}
+# Where northd keeps the nexthop that routing chose, when policies are looked at (ovn-northd(8), lr_in_ip_routing).
+_NEXTHOP_REGISTER: Final = {"4": "reg0", "6": "xxreg0"}
 
 
 class Wanted(Value, frozen=True, kw_only=True):
@@ -42,43 +50,11 @@ class Inside(Value, frozen=True, kw_only=True):
     gateway: str
 
 
-def rows(
-    world: World, gateway: str, network: Network, wanted: Wanted, serving: tuple[Member, ...], notes: Notes
-) -> NbRows:
-    """All rows, sorted. A source or selection without a nexthop has none.
+class Routing(Value, frozen=True, kw_only=True):
+    """The rows, and the nodes that have a port group of their own among them."""
 
-    A pod is a nexthop of a source only when its agent takes that source: it would leave un-NATed, or find no way back.
-    """
-    default = network.vpc == world.settings.default_vpc
-    by_static_route = not default and world.settings.custom_vpc_routing == "static-route"
-    inside = () if default else subnets_inside(world, network.vpc)
-    policies: list[RoutePolicy] = []
-    routes: list[StaticRoute] = []
-    for source in wanted.sources:
-        family = addresses.family(source.cidr)
-        nexthops = sorted({member.internal[family] for member in serving if member.takes(source)})
-        if not nexthops:
-            notes.waits("routing", f"source {source.cidr} has no nexthop: waits for an agent that takes it")
-        elif by_static_route:
-            routes += [_route(family, source.cidr, nexthop) for nexthop in nexthops]
-        else:
-            match = f"ip{family}.src == {source.cidr}"
-            policies.append(_policy(family, names.PRIORITY_CLUSTER, match, inside, nexthops))
-    group = names.port_group(gateway)
-    if wanted.selects:
-        policies += _for_selected(group, network, inside, serving, notes)
-    if wanted.selects and wanted.leads and by_static_route:
-        routes += _hits(inside, network.families, wanted.owners)
-    policies.sort(key=lambda policy: (policy.family, policy.priority, policy.match))
-    # As text, like the writer: what it observes is compared with what is wanted.
-    routes.sort(key=lambda route: (route.family, route.ip_prefix, route.nexthop))
-    made = NbRows(
-        router=network.router,
-        policies=tuple(policies),
-        static_routes=tuple(routes),
-        port_groups=(group,) if wanted.selects else (),
-    )
-    return NbRows() if made.empty else made
+    rows: NbRows
+    nodes: tuple[str, ...] = ()
 
 
 def subnets_inside(world: World, vpc: str) -> tuple[Inside, ...]:
@@ -96,29 +72,161 @@ def subnets_inside(world: World, vpc: str) -> tuple[Inside, ...]:
     return tuple(sorted(made, key=lambda item: (order(item.cidr), item.gateway)))
 
 
-def _policy(family: str, priority: int, match: str, inside: tuple[Inside, ...], nexthops: list[str]) -> RoutePolicy:
-    if stays := [item.cidr for item in inside if item.family == family]:
-        match = f"{match} && ip{family}.dst != {{{', '.join(stays)}}}"
-    return RoutePolicy(family=family, priority=priority, match=match, action="reroute", nexthops=tuple(nexthops))
+@dataclass(kw_only=True)
+class Router:
+    """The rows of one gateway while they are put together.
 
+    A source or selection without a nexthop has no row, or with BFD only the one that drops it. A pod is a nexthop of a
+    source only when its agent takes that source: it would leave un-NATed, or find no way back.
+    """
 
-def _route(family: str, prefix: str, nexthop: str) -> StaticRoute:
-    fields = (_SOURCE_FIELD[family],)
-    return StaticRoute(family=family, ip_prefix=prefix, nexthop=nexthop, symmetric_reply=True, selection_fields=fields)
+    world: World
+    gateway: str
+    spec: Spec
+    network: Network
+    wanted: Wanted
+    team: Members
+    watching: Watch
+    notes: Notes
 
+    def __post_init__(self) -> None:
+        default = self.network.vpc == self.world.settings.default_vpc
+        self._by_route = not default and self.world.settings.custom_vpc_routing == "static-route"
+        self._inside = () if default else subnets_inside(self.world, self.network.vpc)
+        self._group = names.port_group(self.gateway)
+        local = self.watching.enabled and self.spec.traffic_policy == "Local"
+        self._nodes = tuple(sorted({member.node for member in self.team.serving})) if local else ()
+        self._policies: list[RoutePolicy] = []
+        self._routes: list[StaticRoute] = []
 
-def _for_selected(
-    group: str, network: Network, inside: tuple[Inside, ...], serving: tuple[Member, ...], notes: Notes
-) -> list[RoutePolicy]:
-    made = []
-    for family in network.families:
-        nexthops = sorted({member.internal[family] for member in serving if member.takes_selected})
+    def routing(self) -> Routing:
+        """All rows, sorted."""
+        for source in self.wanted.sources:
+            self._take_source(source)
+        if self.wanted.selects:
+            self._take_selected()
+        sessions = bfd.sessions(self.watching, self.spec, self._watched_ips())
+        self._routes += bfd.anchors(sessions, self._routes)
+        self._policies.sort(key=lambda policy: (policy.family, policy.priority, policy.match))
+        # As text, like the writer: what it observes is compared with what is wanted.
+        self._routes.sort(key=lambda route: (route.family, route.ip_prefix, route.nexthop, route.route_table))
+        groups = [names.node_port_group(self.gateway, node) for node in self._nodes]
+        rows = NbRows(
+            router=self.network.router,
+            policies=tuple(self._policies),
+            static_routes=tuple(self._routes),
+            port_groups=tuple(sorted([*groups, *([self._group] if self.wanted.selects else [])])),
+            sessions=sessions,
+        )
+        return Routing(rows=NbRows() if rows.empty else rows, nodes=self._nodes)
+
+    def _take_source(self, source: Source) -> None:
+        family = addresses.family(source.cidr)
+        match = f"ip{family}.src == {source.cidr}"
+        able = [member for member in self.team.serving if member.takes(source)]
+        leaving = [member for member in self.team.leaving if member.takes(source)]
+        nexthops = self._nexthops(able, leaving, family, self._by_route)
+        if self._by_route:
+            self._routes += [self._route(family, source.cidr, nexthop) for nexthop in nexthops]
+        else:
+            self._reroute(family, names.PRIORITY_CLUSTER, match, nexthops)
+        self._take_locally(family, names.PRIORITY_LOCAL, match, able)
+        if self.watching.enabled:
+            # A source inside this one is somebody's closer choice, and not this gateway's to drop.
+            others = [cidr for cidr in self.wanted.owners if inside_of(cidr, source.cidr)]
+            routed = [nexthop.ip for nexthop in nexthops] if self._by_route else []
+            self._drop(family, match, sorted(others, key=order), routed)
+        self._note_without(f"source {source.cidr}", able, nexthops)
+
+    def _take_selected(self) -> None:
+        """Those whom labels select, by policies in either kind of VPC."""
+        for family in self.network.families:
+            match = f"ip{family}.src == ${self._group}_ip{family}"
+            able = [member for member in self.team.serving if member.takes_selected]
+            leaving = [member for member in self.team.leaving if member.takes_selected]
+            nexthops = self._nexthops(able, leaving, family, by_route=False)
+            self._reroute(family, names.PRIORITY_SELECTOR, match, nexthops)
+            self._take_locally(family, names.PRIORITY_SELECTOR_LOCAL, match, able)
+            if self.watching.enabled:
+                self._drop(family, match, [], [])
+            self._note_without(f"IPv{family} of selected pods", able, nexthops)
+        if self.wanted.leads and self._by_route:
+            self._routes += _hits(self._inside, self.network.families, self.wanted.owners)
+
+    def _note_without(self, what: str, able: list[Member], nexthops: list[Nexthop]) -> None:
+        """Say why traffic has no gateway pod to go to, and where it goes then."""
+        if any(nexthop.up for nexthop in nexthops):
+            return
+        then = "it is dropped" if self.watching.enabled else "it goes as the VPC routes it"
+        if not self.spec.replicas:
+            self.notes.done("routing", f"{what} has no nexthop, since spec.replicas is 0: {then}")
+        elif able:
+            self.notes.waits("routing", f"{what} has no nexthop: no BFD session is up: {then}")
+        else:
+            self.notes.waits("routing", f"{what} has no nexthop: waits for an agent that takes it: {then}")
+
+    def _nexthops(self, able: list[Member], leaving: list[Member], family: str, by_route: bool) -> list[Nexthop]:
+        """Those that traffic goes to, sorted; pods on their way out only where there is no other.
+
+        OVN itself takes a route out whose session is down, so there only what flapped is held back.
+        """
+        found = self._as_nexthops(able, family)
+        chosen = [item for item in found if item.up or (by_route and not item.held)]
+        if not any(item.up for item in found):
+            chosen += [item for item in self._as_nexthops(leaving, family) if item.up]
+        return sorted(chosen, key=lambda item: item.ip)
+
+    def _as_nexthops(self, members: list[Member], family: str) -> list[Nexthop]:
+        return [bfd.nexthop(self.world, self.gateway, self.watching, member, family) for member in members]
+
+    def _take_locally(self, family: str, priority: int, match: str, able: list[Member]) -> None:
+        for node in self._nodes:
+            group = names.node_port_group(self.gateway, node)
+            here = self._as_nexthops([member for member in able if member.node == node], family)
+            up = sorted((item for item in here if item.up), key=lambda item: item.ip)
+            self._reroute(family, priority, f"ip{family}.src == ${group}_ip{family} && {match}", up)
+
+    def _reroute(self, family: str, priority: int, match: str, nexthops: list[Nexthop]) -> None:
         if not nexthops:
-            notes.waits("routing", f"selected pods have no IPv{family} nexthop: waits for an agent that takes them")
-            continue
-        match = f"ip{family}.src == ${group}_ip{family}"
-        made.append(_policy(family, names.PRIORITY_SELECTOR, match, inside, nexthops))
-    return made
+            return
+        policy = RoutePolicy(
+            family=family,
+            priority=priority,
+            match=match + self._outside(family),
+            action="reroute",
+            nexthops=tuple(nexthop.ip for nexthop in nexthops),
+            bfd_sessions=tuple(nexthop.ip for nexthop in nexthops if nexthop.watched),
+        )
+        self._policies.append(policy)
+
+    def _drop(self, family: str, match: str, others: list[str], routed: list[str]) -> None:
+        """With BFD nothing leaves another way: not when no gateway pod is up, and not when another route matches."""
+        match += self._outside(family)
+        if others:
+            match += f" && ip{family}.src != {{{', '.join(others)}}}"
+        if routed:
+            match += f" && {_NEXTHOP_REGISTER[family]} != {{{', '.join(routed)}}}"
+        self._policies.append(RoutePolicy(family=family, priority=names.PRIORITY_DROP, match=match, action="drop"))
+
+    def _outside(self, family: str) -> str:
+        stays = [item.cidr for item in self._inside if item.family == family]
+        return f" && ip{family}.dst != {{{', '.join(stays)}}}" if stays else ""
+
+    def _route(self, family: str, prefix: str, nexthop: Nexthop) -> StaticRoute:
+        return StaticRoute(
+            family=family,
+            ip_prefix=prefix,
+            nexthop=nexthop.ip,
+            symmetric_reply=True,
+            selection_fields=(_SOURCE_FIELD[family],),
+            bfd=nexthop.ip if nexthop.watched else "",
+        )
+
+    def _watched_ips(self) -> list[str]:
+        """The pods that serve, and those on their way out that still have traffic."""
+        used = NbRows(policies=tuple(self._policies), static_routes=tuple(self._routes)).nexthops
+        leaving = {ip for member in self.team.leaving for ip in member.internal.values()} & used
+        return sorted({ip for member in self.team.serving for ip in member.internal.values()} | leaving)
 
 
 def _hits(inside: tuple[Inside, ...], families: tuple[str, ...], owners: dict[str, str]) -> list[StaticRoute]:

@@ -46,6 +46,12 @@ def blocks(world: World, spec: Spec, vpc: str, notes: Notes) -> Iterator[Block]:
                 yield Block(cidr=cidr, snat=policy.snat)
 
 
+def inside_of(cidr: str, outer: str) -> bool:
+    """Whether a CIDR is a true part of another one."""
+    one, other = ip_network(cidr), ip_network(outer)
+    return one != other and one.version == other.version and one.subnet_of(other)  # type: ignore[arg-type]  # of one family
+
+
 def order(cidr: str) -> tuple[int, int, int]:
     """A total order of CIDRs: family, address, prefix length."""
     network = ip_network(cidr)

@@ -19,9 +19,13 @@ _DEFAULT_ROUTE: Final = {"4": "0.0.0.0/0", "6": "::/0"}
 _STATE_DIR: Final = "/var/lib/gw-agent"
 _NOBODY: Final = 65534
 _PREFERRED_WEIGHT_MAX: Final = 100
-# After its nexthop has left OVN a pod goes on forwarding what is under way for this long.
-_DRAIN_S: Final = 3
-_GRACE_S: Final = 15
+# What the containers of a pod share: the speaker's config and control socket, and the sign that the pod is drained.
+_SHARED_DIR: Final = "/run/veg-bfd"
+# How long a pod waits for its nexthop to leave OVN, confirmed by the chassis, before it stops all the same; and how
+# long it may take altogether.
+_DRAIN_S: Final = 20
+_GRACE_S: Final = 30
+_DRAIN: Final = {"preStop": {"exec": {"command": ["gw-agent", "drain", "--timeout", str(_DRAIN_S)]}}}
 
 
 def deployment_name(gateway: EgressGateway, spec: Spec) -> str:
@@ -74,7 +78,7 @@ def _annotations(spec: Spec, network: Network, settings: PlannerSettings) -> dic
 
 
 def _pod_spec(gateway: EgressGateway, uid: str, spec: Spec, settings: PlannerSettings) -> dict[str, Any]:
-    mounts = [{"name": "state", "mountPath": _STATE_DIR}]
+    mounts = [{"name": "state", "mountPath": _STATE_DIR}, {"name": "shared", "mountPath": _SHARED_DIR}]
     common = {
         "image": spec.image or settings.image,
         "imagePullPolicy": "IfNotPresent",
@@ -87,13 +91,15 @@ def _pod_spec(gateway: EgressGateway, uid: str, spec: Spec, settings: PlannerSet
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": _GRACE_S,
         "securityContext": {"fsGroup": _NOBODY, "seccompProfile": {"type": "RuntimeDefault"}},
-        "volumes": [{"name": "state", "emptyDir": {}}],
+        "volumes": [{"name": "state", "emptyDir": {}}, {"name": "shared", "emptyDir": {}}],
         # Writing net.* sysctls takes a privileged container; it ends before the gateway begins.
         "initContainers": [
             {"name": "init", "command": ["gw-agent", "init"], "securityContext": {"privileged": True}, **common},
         ],
         "containers": [{**_gateway_container(spec), **common}],
     }
+    if spec.bfd.enabled:
+        pod["containers"].append(_speaker_container(spec.image or settings.image, mounts[1:]))
     if spec.tolerations:
         pod["tolerations"] = list(spec.tolerations)
     return pod
@@ -104,7 +110,7 @@ def _gateway_container(spec: Spec) -> dict[str, Any]:
         "name": "gateway",
         "command": ["gw-agent", "run"],
         "resources": spec.resources or {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},
-        "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(_DRAIN_S)]}}},
+        "lifecycle": _DRAIN,
         "readinessProbe": {
             "exec": {"command": ["gw-agent", "ready"]},
             "periodSeconds": 2,
@@ -120,6 +126,33 @@ def _gateway_container(spec: Spec) -> dict[str, Any]:
     }
 
 
+def _speaker_container(image: str, mounts: list[dict[str, str]]) -> dict[str, Any]:
+    """The BFD speaker. It has no CPU limit: a throttled speaker looks like a dead gateway."""
+    return {
+        "name": "bfdd",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["bfdd"],
+        "env": [{"name": "VEG_BFD_DIR", "value": _SHARED_DIR}],
+        "volumeMounts": mounts,
+        "resources": {"requests": {"cpu": "20m", "memory": "24Mi"}, "limits": {"memory": "64Mi"}},
+        "lifecycle": _DRAIN,
+        "livenessProbe": {
+            "exec": {"command": ["bfdd-control", "live"]},
+            "initialDelaySeconds": 5,
+            "periodSeconds": 10,
+            "timeoutSeconds": 10,
+        },
+        "securityContext": {
+            "runAsUser": _NOBODY,
+            "runAsGroup": _NOBODY,
+            "runAsNonRoot": True,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+
+
 def _environment(gateway: EgressGateway, uid: str, settings: PlannerSettings) -> list[dict[str, Any]]:
     fields = (("POD_NAME", "metadata.name"), ("POD_NAMESPACE", "metadata.namespace"), ("POD_UID", "metadata.uid"))
     environment: list[dict[str, Any]] = [
@@ -129,6 +162,7 @@ def _environment(gateway: EgressGateway, uid: str, settings: PlannerSettings) ->
         {"name": "VEG_GATEWAY", "value": gateway.key},
         {"name": "VEG_GATEWAY_UID", "value": uid},
         {"name": "VEG_STATE_DIR", "value": _STATE_DIR},
+        {"name": "VEG_BFD_DIR", "value": _SHARED_DIR},
         {"name": "VEG_NATS_URL", "value": settings.agent_nats_url},
     ]
     if settings.agent_nats_secret:

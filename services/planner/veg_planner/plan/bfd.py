@@ -1,0 +1,144 @@
+"""How BFD watches the pods of a gateway, and which pods its sessions let traffic go to.
+
+A pod joins when its session is up, and leaves when it is not. There is one exception: a pod that already has traffic
+when BFD comes to it (its session has never been up) keeps it until then, so that switching BFD on breaks nothing.
+"""
+
+from typing import Final
+
+from veg_contracts import addresses, names
+from veg_contracts.base import Value
+from veg_contracts.intent import BfdSession, NbRows, PodBfd, StaticRoute
+from veg_contracts.objects import Vpc
+from veg_planner.plan.network import Network
+from veg_planner.plan.notes import Notes
+from veg_planner.plan.pods import Member
+from veg_planner.spec import Spec
+from veg_planner.world import World
+
+_UP: Final = "up"
+
+
+class Watch(Value, frozen=True, kw_only=True):
+    """The router port that watches, and its address in each family that is watched. None of them: BFD is off, or waits.
+
+    `before` are the rows before this planning.
+    """
+
+    enabled: bool
+    port: str = ""
+    peers: dict[str, str] = {}
+    before: NbRows = NbRows()
+
+
+class Nexthop(Value, frozen=True, kw_only=True):
+    """A pod as a nexthop in one family.
+
+    `up`: traffic may go to it. `held`: its session is up and flapped. `watched`: rows refer to its session.
+    """
+
+    ip: str
+    node: str
+    up: bool
+    held: bool = False
+    watched: bool
+
+
+def watch(world: World, spec: Spec, network: Network, before: NbRows | None, notes: Notes) -> Watch:
+    """What watches this gateway's pods: the BFD port of its Vpc, as `status.bfdPort` has it."""
+    rows = before or NbRows()
+    if not spec.bfd.enabled:
+        return Watch(enabled=False, before=rows)
+    vpc = world.find(Vpc, network.vpc)
+    port = vpc.bfd_port if vpc is not None else None
+    if port is None or not port.status_ip or not port.status_name:
+        text = f'Vpc "{network.vpc}" has no BFD port (status.bfdPort): set its spec.bfdPort.enabled and spec.bfdPort.ip'
+        notes.waits("bfd", f"spec.bfd.enabled: {text}")
+        return Watch(enabled=True, before=rows)
+    found = {family: addresses.of_family(port.status_ip, family) for family in network.families}
+    peers = {family: ip for family, ip in found.items() if ip}
+    for family in network.families:
+        if family not in peers:
+            notes.done("bfd", f"IPv{family} is not watched: BFD port {port.status_name} has no IPv{family} address")
+    return Watch(enabled=True, port=port.status_name, peers=peers, before=rows)
+
+
+def nexthop(world: World, gateway: str, watching: Watch, member: Member, family: str) -> Nexthop:
+    """The pod as a nexthop, and whether its session lets traffic go to it."""
+    ip = member.internal[family]
+    if family not in watching.peers:
+        return Nexthop(ip=ip, node=member.node, up=True, watched=False)
+    session = world.session(gateway, ip)
+    if session is None or not session.been_up:
+        has_traffic = _has_traffic(watching.before, ip)
+        return Nexthop(ip=ip, node=member.node, up=has_traffic, watched=not has_traffic)
+    up = session.status == _UP and not session.held
+    return Nexthop(ip=ip, node=member.node, up=up, held=session.held, watched=True)
+
+
+def sessions(watching: Watch, spec: Spec, ips: list[str]) -> tuple[BfdSession, ...]:
+    """OVN's ends of the sessions with these pods, sorted.
+
+    They mirror the pods' ends: OVN may send as often as a pod wants to receive, and the other way round.
+    """
+    return tuple(
+        BfdSession(
+            family=addresses.family(ip),
+            logical_port=watching.port,
+            dst_ip=ip,
+            min_rx=spec.bfd.min_tx,
+            min_tx=spec.bfd.min_rx,
+            detect_mult=spec.bfd.multiplier,
+        )
+        for ip in sorted(ips, key=lambda ip: (addresses.family(ip), ip))
+        if addresses.family(ip) in watching.peers
+    )
+
+
+def anchors(watched: tuple[BfdSession, ...], routes: list[StaticRoute]) -> list[StaticRoute]:
+    """Routes that keep sessions running which no other route refers to; an OVN as it comes upstream needs them.
+
+    Its northd runs a session of a dedicated port only for static routes, not for policies. Nothing leads into their
+    route table, so they carry no traffic.
+    """
+    referred = {route.bfd for route in routes}
+    return [
+        StaticRoute(
+            family=session.family,
+            ip_prefix=addresses.masked(session.dst_ip),
+            nexthop=session.dst_ip,
+            policy="dst-ip",
+            route_table=names.ANCHOR_TABLE,
+            bfd=session.dst_ip,
+        )
+        for session in watched
+        if session.dst_ip not in referred
+    ]
+
+
+def pod_end(watching: Watch, spec: Spec) -> PodBfd | None:
+    """What the speakers in the pods are told."""
+    if not spec.bfd.enabled:
+        return None
+    peers = tuple(watching.peers[family] for family in addresses.FAMILIES if family in watching.peers)
+    return PodBfd(min_rx=spec.bfd.min_rx, min_tx=spec.bfd.min_tx, multiplier=spec.bfd.multiplier, peers=peers)
+
+
+def note(world: World, gateway: str, watching: Watch, serving: tuple[Member, ...], notes: Notes) -> None:
+    """Say of each session that is not up, or held back, that it is awaited."""
+    for member in serving:
+        for family in watching.peers:
+            ip = member.internal[family]
+            session = world.session(gateway, ip)
+            if session is None or session.status != _UP:
+                state = session.status if session is not None and session.status else "not there yet"
+                notes.waits("bfd", f"the BFD session with pod {member.name} ({ip}) is {state}")
+            elif session.held:
+                text = f"went down {len(session.downs)} times lately: held back until {session.held_until}"
+                notes.waits("bfd", f"the BFD session with pod {member.name} ({ip}) {text}")
+
+
+def _has_traffic(before: NbRows, ip: str) -> bool:
+    """Whether the rows before send traffic there without a look at BFD."""
+    by_route = any(route.nexthop == ip and not route.bfd and not route.route_table for route in before.static_routes)
+    return by_route or any(ip in policy.nexthops and ip not in policy.bfd_sessions for policy in before.policies)

@@ -1,0 +1,117 @@
+"""The BFD port of a Vpc: its router port in OVN, the chassis that may run it, and `status.bfdPort`.
+
+A port that somebody else has made is left alone: what it is, its maker says in `status.bfdPort`.
+"""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from veg_contracts import addresses, names
+from veg_contracts.intent import BfdRouterPort, Intent, NbRows, Part, VpcBfdStatus
+from veg_contracts.objects import Node, Vpc
+from veg_planner.plan.draft import Draft, Plan
+from veg_planner.plan.notes import Notes
+from veg_planner.selectors import matches
+from veg_planner.spec import Selector
+from veg_planner.world import World
+
+# The document: without a nodeSelector at most three nodes.
+_NODES_MAX: Final = 3
+
+
+def plan_vpc(world: World, name: str) -> Plan:
+    """What the BFD port of this Vpc should look like now, and why."""
+    notes = Notes()
+    stored, last = world.stored(Vpc.KIND, name), world.intent(name)
+    vpc = stored.object if stored is not None and isinstance(stored.object, Vpc) else None
+    uid = stored.uid if stored is not None else last.gateway_uid if last is not None else ""
+    before = last if last is not None and last.gateway_uid == uid else None
+    port = vpc.bfd_port if vpc is not None and not vpc.deleting and world.settings.manage_bfd_ports else None
+    if vpc is None or port is None or not port.enabled:
+        notes.done("bfd port", "none is wanted, or it is not ours to make")
+        gone = VpcBfdStatus() if vpc is not None and before is not None and before.vpc_status is not None else None
+        return Plan(draft=Draft(gateway=name, gateway_uid=uid, nb=NbRows(), vpc_status=gone), steps=notes.steps)
+    networks = _networks(port.ip, notes)
+    selector = _selector(port.node_selector, notes)
+    if not networks or not vpc.router or notes.of("refused"):
+        if not vpc.router:
+            notes.waits("bfd port", f'waits for the logical router of Vpc "{name}"')
+        return _kept(name, uid, before, notes)
+    nodes = _nodes(world, selector if port.node_selector is not None else None, before)
+    if not nodes:
+        notes.waits("bfd port", "no node that is Ready and has an OVN chassis is selected: no session can run")
+    rows = NbRows(
+        router=vpc.router,
+        bfd_port=BfdRouterPort(
+            name=names.bfd_port(name),
+            mac=names.bfd_port_mac(name),
+            networks=networks,
+            chassis=tuple(dict.fromkeys(node.chassis for node in nodes)),
+        ),
+    )
+    wanted = VpcBfdStatus(name=names.bfd_port(name), ip=",".join(networks), nodes=tuple(node.name for node in nodes))
+    status = _status(world, before, rows, wanted, notes)
+    return Plan(draft=Draft(gateway=name, gateway_uid=uid, nb=rows, vpc_status=status), steps=notes.steps)
+
+
+def _kept(name: str, uid: str, before: Intent | None, notes: Notes) -> Plan:
+    """Nothing can be planned: what there was stays as it was."""
+    draft = Draft(
+        gateway=name,
+        gateway_uid=uid,
+        nb=before.nb if before is not None else None,
+        vpc_status=before.vpc_status if before is not None else None,
+    )
+    return Plan(draft=draft, steps=notes.steps)
+
+
+def _status(
+    world: World, before: Intent | None, rows: NbRows, wanted: VpcBfdStatus, notes: Notes
+) -> VpcBfdStatus | None:
+    """It is written when the port is there, in one write; never when the port is another one's."""
+    state = world.part(wanted.name.partition("@")[2], Part.NB)
+    known = before.vpc_status if before is not None else None
+    if before is None or before.nb != rows or state is None or state.state != "applied":
+        notes.waits("bfd port", f"waits for router port {wanted.name} to be written to OVN")
+        return known
+    if state.detail.get("bfd_port") == "foreign":
+        notes.done("bfd port", f"router port {wanted.name} is there and not ours: it is used as it is")
+        return None
+    return wanted
+
+
+def _networks(text: str, notes: Notes) -> tuple[str, ...]:
+    """The addresses of the port, IPv4 first."""
+    try:
+        found = addresses.families(text)
+    except ValueError:
+        found = ()
+    if not found or "/" in text:
+        notes.refused("bfd port", f'spec.bfdPort.ip: {text!r}: an address "v4", "v6" or "v4,v6" is needed')
+        return ()
+    return tuple(addresses.of_family(text, family) for family in addresses.FAMILIES if family in found)
+
+
+def _selector(raw: dict[str, Any] | None, notes: Notes) -> Selector:
+    try:
+        return msgspec.convert(raw or {}, Selector)
+    except msgspec.ValidationError as error:
+        text = re.sub(r" - at `\$(.*)`", r" at spec.bfdPort.nodeSelector\1", str(error))
+        notes.refused("bfd port", f"spec.bfdPort.nodeSelector: {raw!r}: {text}")
+        return Selector()
+
+
+def _nodes(world: World, selector: Selector | None, before: Intent | None) -> list[Node]:
+    """The Ready nodes that may run the port: all that are selected, or three, and those that ran it before stay."""
+    nodes = {stored.object.name: stored.object for stored in world.objects(Node.KIND)}
+    able = {
+        name: node
+        for name, node in nodes.items()
+        if isinstance(node, Node) and node.ready and node.chassis and matches(selector, node.labels)
+    }
+    status = before.vpc_status if before is not None else None
+    kept = [name for name in status.nodes if name in able] if status is not None else []
+    order = [*kept, *sorted(able.keys() - set(kept))]
+    return [able[name] for name in (order if selector is not None else order[:_NODES_MAX])]
