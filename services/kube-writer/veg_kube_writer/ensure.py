@@ -11,7 +11,15 @@ import msgspec
 
 from veg_contracts import names
 from veg_contracts.base import encode
-from veg_contracts.commands import EnsureFinalizer, EnsureStatus, EnsureWorkload, RecordKubeEvent, RemoveWorkload
+from veg_contracts.commands import (
+    EnsureFinalizer,
+    EnsureStatus,
+    EnsureVpcStatus,
+    EnsureWorkload,
+    RecordKubeEvent,
+    RemoveWorkload,
+)
+from veg_contracts.intent import VpcBfdStatus
 from veg_kube_writer import facts, patches, paths
 from veg_kube_writer.api import Api, RefusedError
 from veg_kube_writer.facts import Json
@@ -36,6 +44,8 @@ async def carry_out(api: Api, command_id: str, command: KubeCommand) -> Detail:
             return await ensure_finalizer(api, command)
         case EnsureStatus():
             return await ensure_status(api, command)
+        case EnsureVpcStatus():
+            return await ensure_vpc_status(api, command)
         case RecordKubeEvent():
             return await record_event(api, command_id, command)
         case _:
@@ -97,7 +107,8 @@ async def ensure_finalizer(api: Api, command: EnsureFinalizer) -> Detail:
     def edit(found: Json) -> Json:
         return patches.finalizers_patch(found, command.present)
 
-    return await _edit(api, command, paths.gateway(command.gateway), edit, unless_deleted=command.present)
+    path = paths.gateway(command.gateway)
+    return await _edit(api, command, path, path, edit, unless_deleted=command.present)
 
 
 async def ensure_status(api: Api, command: EnsureStatus) -> Detail:
@@ -106,24 +117,38 @@ async def ensure_status(api: Api, command: EnsureStatus) -> Detail:
     def edit(found: Json) -> Json:
         return patches.status_patch(found, status)
 
-    return await _edit(api, command, paths.gateway_status(command.gateway), edit)
+    path = paths.gateway(command.gateway)
+    return await _edit(api, command, path, f"{path}/status", edit)
+
+
+async def ensure_vpc_status(api: Api, command: EnsureVpcStatus) -> Detail:
+    """Kube-OVN owns the rest of the Vpc's status: it stays as it is."""
+    wanted = command.bfd_port
+    bfd_port = None if wanted == VpcBfdStatus() else msgspec.json.decode(encode(wanted))
+
+    def edit(found: Json) -> Json:
+        return patches.bfd_port_patch(found, bfd_port)
+
+    path = paths.vpc(command.gateway)
+    return await _edit(api, command, path, f"{path}/status", edit)
 
 
 async def _edit(
     api: Api,
-    command: EnsureFinalizer | EnsureStatus,
+    command: EnsureFinalizer | EnsureStatus | EnsureVpcStatus,
+    source: str,
     target: str,
     edit: Callable[[Json], Json],
     *,
     unless_deleted: bool = False,
 ) -> Detail:
-    """Send to `target` what `edit` makes of the gateway; a change by somebody else in between starts it over."""
+    """Send to `target` what `edit` makes of the object at `source`; a change by another one starts it over."""
     for attempt in range(1, _EDITS_MAX + 1):
-        found = await api.get(paths.gateway(command.gateway))
+        found = await api.get(source)
         if found is None or facts.uid(found) != command.gateway_uid:
-            return {"skipped": "the gateway is gone"}
+            return {"skipped": "it is gone"}
         if unless_deleted and facts.is_being_deleted(found):
-            return {"skipped": "the gateway is being deleted"}
+            return {"skipped": "it is being deleted"}
         patch = edit(found)
         if not patch:
             return {}
@@ -131,7 +156,7 @@ async def _edit(
             await api.patch(target, patches.unless_changed(found, patch))
         except RefusedError as error:
             if error.refusal.code == HTTPStatus.NOT_FOUND:
-                return {"skipped": "the gateway is gone"}
+                return {"skipped": "it is gone"}
             if error.refusal.code != HTTPStatus.CONFLICT or attempt == _EDITS_MAX:
                 raise
         else:

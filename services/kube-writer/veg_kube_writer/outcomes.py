@@ -6,6 +6,7 @@ from veg_contracts import subjects
 from veg_contracts.commands import (
     EnsureFinalizer,
     EnsureStatus,
+    EnsureVpcStatus,
     EnsureWorkload,
     RecordKubeEvent,
     RemoveWorkload,
@@ -14,7 +15,9 @@ from veg_contracts.commands import (
 from veg_contracts.envelope import Envelope, type_name
 from veg_contracts.events import CommandApplied, CommandFailed, CommandRefused
 
-KubeCommand: TypeAlias = EnsureWorkload | RemoveWorkload | EnsureFinalizer | EnsureStatus | RecordKubeEvent
+KubeCommand: TypeAlias = (
+    EnsureWorkload | RemoveWorkload | EnsureFinalizer | EnsureStatus | EnsureVpcStatus | RecordKubeEvent
+)
 Outcome: TypeAlias = CommandApplied | CommandFailed | CommandRefused
 
 SOURCE: Final = "veg/kube-writer"

@@ -40,6 +40,15 @@ def status_patch(found: Json, status: Json) -> Json:
     return {"status": patch} if patch else {}
 
 
+def bfd_port_patch(found: Json, bfd_port: Json | None) -> Json:
+    """The merge patch after which a Vpc has exactly this `status.bfdPort`, or none; the rest of the status stays."""
+    before = dig(found, "status", "bfdPort")
+    if bfd_port is None:
+        return {} if before is None else {"status": {"bfdPort": None}}
+    patch = merge_patch(before, bfd_port)
+    return {"status": {"bfdPort": patch}} if patch else {}
+
+
 def unless_changed(found: Json, patch: Json) -> Json:
     """The patch, to be refused (409) when somebody changes, or deletes and makes anew, the object before it comes."""
     metadata = {**patch.get("metadata", {}), "resourceVersion": dig(found, "metadata", "resourceVersion")}

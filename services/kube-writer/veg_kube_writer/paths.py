@@ -20,9 +20,9 @@ def gateway(key: str) -> str:
     return f"/apis/{names.API_VERSION}/namespaces/{_checked(namespace, key)}/{names.PLURAL}/{_checked(name, key)}"
 
 
-def gateway_status(key: str) -> str:
-    """Its status. Raises InvalidNameError."""
-    return f"{gateway(key)}/status"
+def vpc(name: str) -> str:
+    """A Vpc of Kube-OVN. Raises InvalidNameError."""
+    return f"/apis/{names.API_VERSION}/vpcs/{_checked(name, name)}"
 
 
 def deployment(namespace: str, name: str) -> str:

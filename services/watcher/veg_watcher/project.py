@@ -155,6 +155,7 @@ def node(raw: Json) -> Node:
         labels=_labels(raw),
         ready=_condition(raw, "Ready"),
         port_name=_annotation(raw, names.ANNOTATION_PORT_NAME),
+        chassis=_annotation(raw, names.ANNOTATION_CHASSIS),
     )
 
 

@@ -17,7 +17,11 @@ from functional.kube_writer.orders import Orders
 from functional.servers import REPOSITORY, Nats, Service, wait_for
 
 _KUBECTL = Path(os.environ.get("VEG_CACHE") or "/var/cache/vpc-egress-gateway") / "tools" / "usr" / "bin" / "kubectl"
-_SHIPPED = (REPOSITORY / "crds", REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac.yaml")
+_APPLIED = (
+    REPOSITORY / "crds",
+    REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac.yaml",
+    REPOSITORY / "lab" / "crds" / "kube-ovn.yaml",
+)
 
 Json = dict[str, Any]
 
@@ -105,10 +109,10 @@ class Writer(Service):
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """The API server, with what we ship applied as the README says."""
+    """The API server, with what we ship applied as the README says, and the kinds of Kube-OVN."""
     with control_plane.running(tmp_path_factory.mktemp("kube-writer-control-plane")) as plane:
         made = Cluster(plane)
-        made.kubectl("apply", "--validate=false", *(f"--filename={path}" for path in _SHIPPED))
+        made.kubectl("apply", "--validate=false", *(f"--filename={path}" for path in _APPLIED))
         made.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
         wait_for("the API server to serve the kind", lambda: made.try_kubectl("get", "veg").returncode == 0)
         yield made

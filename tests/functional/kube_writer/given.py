@@ -3,8 +3,15 @@
 from typing import Any
 
 from veg_contracts import names
-from veg_contracts.commands import EnsureFinalizer, EnsureStatus, EnsureWorkload, RecordKubeEvent, RemoveWorkload
-from veg_contracts.intent import Condition, GatewayStatus, Workload, WorkloadStatus
+from veg_contracts.commands import (
+    EnsureFinalizer,
+    EnsureStatus,
+    EnsureVpcStatus,
+    EnsureWorkload,
+    RecordKubeEvent,
+    RemoveWorkload,
+)
+from veg_contracts.intent import Condition, GatewayStatus, VpcBfdStatus, Workload, WorkloadStatus
 
 AT = "2026-01-01T00:00:00.123456Z"
 
@@ -61,6 +68,11 @@ def status(namespace: str, uid: str, generation: int = 1, **changes: Any) -> Ens
         conditions=changes.get("conditions", (condition("Ready"),)),
     )
     return EnsureStatus(gateway=f"{namespace}/gateway1", gateway_uid=uid, generation=generation, status=made)
+
+
+def vpc_status(vpc: str, uid: str, generation: int = 1, **port: Any) -> EnsureVpcStatus:
+    """`port`: name, ip, nodes."""
+    return EnsureVpcStatus(gateway=vpc, gateway_uid=uid, generation=generation, bfd_port=VpcBfdStatus(**port))
 
 
 def condition(kind: str) -> Condition:

@@ -101,7 +101,7 @@ def test_the_finalizer_holds_a_gateway_until_it_is_removed(orders: Orders, space
     assert space.gateway()["metadata"]["finalizers"] == ["example.com/theirs"]
     (late,) = orders.carried_out(given.finalizer(space.name, uid, present=True, generation=3))
     assert isinstance(late, CommandApplied)
-    assert late.detail == {"skipped": "the gateway is being deleted"}
+    assert late.detail == {"skipped": "it is being deleted"}
 
 
 def test_what_is_for_a_gateway_that_is_gone_does_not_touch_its_successor(orders: Orders, space: Space) -> None:
@@ -110,7 +110,7 @@ def test_what_is_for_a_gateway_that_is_gone_does_not_touch_its_successor(orders:
     outcomes = orders.carried_out(
         given.finalizer(space.name, "earlier-uid", present=True), given.status(space.name, "earlier-uid")
     )
-    assert [getattr(outcome, "detail", None) for outcome in outcomes] == [{"skipped": "the gateway is gone"}] * 2
+    assert [getattr(outcome, "detail", None) for outcome in outcomes] == [{"skipped": "it is gone"}] * 2
     assert space.gateway() == before
 
 
@@ -189,3 +189,24 @@ def test_an_older_generation_is_refused_and_an_equal_one_applied_again(orders: O
     assert isinstance(again, CommandApplied)
     assert isinstance(other, CommandApplied)  # each part has generations of its own
     assert dig(space.deployment(), "spec", "replicas") == 2
+
+
+def test_the_bfd_port_of_a_vpc_is_written_and_taken_away_and_the_rest_of_its_status_stays(
+    orders: Orders, cluster: Cluster
+) -> None:
+    vpcs = "/apis/kubeovn.io/v1/vpcs"
+    body = {"apiVersion": "kubeovn.io/v1", "kind": "Vpc", "metadata": {"name": "vpc1"}, "spec": {}}
+    uid = cluster.plane.create(vpcs, body)["metadata"]["uid"]
+    cluster.plane.patch(f"{vpcs}/vpc1/status", {"status": {"router": "vpc1"}})
+    port = {"name": "bfd@vpc1", "ip": "10.255.255.255", "nodes": ["a", "b"]}
+    status = given.vpc_status("vpc1", uid, name=port["name"], ip=port["ip"], nodes=("a", "b"))
+    (made,) = orders.carried_out(status)
+    assert isinstance(made, CommandApplied)
+    assert (made.part, made.gateway) == ("vpc_status", "vpc1")
+    assert cluster.plane.request("GET", f"{vpcs}/vpc1")["status"] == {"router": "vpc1", "bfdPort": port}
+
+    orders.carried_out(given.vpc_status("vpc1", uid, 2))
+    assert cluster.plane.request("GET", f"{vpcs}/vpc1")["status"] == {"router": "vpc1"}
+    (gone,) = orders.carried_out(given.vpc_status("vpc2", uid, 3))
+    assert isinstance(gone, CommandApplied)
+    assert gone.detail == {"skipped": "it is gone"}

@@ -6,7 +6,6 @@ from veg_kube_writer import paths
 def test_each_object_has_its_path() -> None:
     base = "/apis/kubeovn.io/v1/namespaces/default/vpc-egress-gateways/gateway1"
     assert paths.gateway("default/gateway1") == base
-    assert paths.gateway_status("default/gateway1") == f"{base}/status"
     assert paths.deployment("default", "veg-gateway1") == "/apis/apps/v1/namespaces/default/deployments/veg-gateway1"
     assert paths.events("default") == "/api/v1/namespaces/default/events"
 

@@ -200,7 +200,7 @@ def heartbeat(at: str) -> dict[str, Any]:
         "name": "kube-ovn-worker",
         "resourceVersion": at,
         "labels": {"kubernetes.io/hostname": "kube-ovn-worker"},
-        "annotations": {"ovn.kubernetes.io/port_name": "node-kube-ovn-worker"},
+        "annotations": {"ovn.kubernetes.io/port_name": "node-kube-ovn-worker", "ovn.kubernetes.io/chassis": "c1"},
     }
     return made("Node", metadata, status={"conditions": [condition]})
 
@@ -211,6 +211,7 @@ def test_a_heartbeat_changes_nothing() -> None:
         labels={"kubernetes.io/hostname": "kube-ovn-worker"},
         ready=True,
         port_name="node-kube-ovn-worker",
+        chassis="c1",
     )
     assert PROJECTORS["Node"](heartbeat("1")) == PROJECTORS["Node"](heartbeat("2")) == expected
 
