@@ -27,6 +27,8 @@ _ROOTS: Final[dict[str, tuple[str, ...]]] = {
     "veg.ovn.rows-": ("veg.evt.ovn.",),
     "veg.writer.": ("veg.evt.ovn.", "veg.evt.kube."),
     "veg.agent.config-": ("veg.evt.agent.",),
+    "veg.agent.speaker-": ("veg.evt.agent.",),
+    "veg.ovn.session-": ("veg.evt.ovn.",),
     "veg.ovn.members-": ("veg.evt.ovn.",),
     "veg.ovn.ensure-": ("veg.cmd.ovn.",),
     "veg.ovn.change-": ("veg.cmd.ovn.",),

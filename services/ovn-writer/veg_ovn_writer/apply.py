@@ -1,28 +1,32 @@
 """Carrying out operations inside a transaction. Runs in the connection's thread."""
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, assert_never
+from uuid import UUID
 
 from ovs.db import data, error, idl
 
 from veg_contracts.intent import NbRows
-from veg_ovn_writer import groups, snapshot
+from veg_contracts.names import OWNER_KEY
+from veg_ovn_writer import bfd_port, groups, snapshot
 from veg_ovn_writer.differ import AmbiguousRowsError, Delete, Detach, Insert, Operation, Update, diff
 from veg_ovn_writer.errors import CannotApplyError
 from veg_ovn_writer.replica import Replica
 from veg_ovn_writer.rows import fit
-from veg_ovn_writer.tables import PORT_GROUP, TABLES
+from veg_ovn_writer.tables import BFD, PORT_GROUP, TABLES
 from veg_ovn_writer.tables.base import EXTERNAL_IDS, ROUTER, Columns, Table
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many rows a command changed."""
+    """How many rows a command changed, and whose the BFD port is; that is empty where none is wanted."""
 
     inserted: int = 0
     updated: int = 0
     removed: int = 0
+    bfd_port: str = ""
 
 
 def ensure(replica: Replica, txn: idl.Transaction, gateway: str, rows: NbRows) -> tuple[Counts, NbRows]:
@@ -45,12 +49,43 @@ def ensure(replica: Replica, txn: idl.Transaction, gateway: str, rows: NbRows) -
             replica.check_schema(table)
             if table.parent_column:
                 _router(replica, rows.router)
+    sessions = _sessions(replica, gateway, rows)
     for operation in operations:
-        _carry_out(replica, txn, gateway, operation)
+        _carry_out(replica, txn, _Owner(gateway, sessions), operation)
+    router = _router(replica, rows.router) if rows.bfd_port is not None else None
+    whose = bfd_port.ensure(replica, txn, gateway, router, rows.bfd_port)
     # OVSDB carries this out on the server, together with the rows and only if there are any: two writers of nb_cfg
     # never get the same number, and the number confirms these very rows.
     replica.nb_global().increment("nb_cfg")
-    return _count(operations), rows
+    if whose == bfd_port.FOREIGN:
+        rows = NbRows()
+    return dataclasses.replace(_count(operations), bfd_port=whose), rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Whose rows are written, and their BFD sessions by peer, those that this transaction makes too."""
+
+    gateway: str
+    sessions: dict[str, UUID]
+
+
+def _sessions(replica: Replica, gateway: str, rows: NbRows) -> dict[str, UUID]:
+    """The rows of wanted sessions that are there already.
+
+    Raises:
+        CannotApplyError: one of them is somebody else's; a pair of port and peer can exist only once.
+    """
+    wanted = {(session.logical_port, session.dst_ip) for session in rows.sessions}
+    found = {}
+    for uuid, row in replica.tables[BFD.name].rows.items() if wanted else ():
+        if (row.logical_port, row.dst_ip) not in wanted:
+            continue
+        if row.external_ids.get(OWNER_KEY) != gateway:
+            ids = row.external_ids
+            raise CannotApplyError(f"BFD session of {row.logical_port} with {row.dst_ip} is another one's: {ids}")
+        found[row.dst_ip] = uuid
+    return found
 
 
 def _count(operations: Iterable[Operation]) -> Counts:
@@ -60,22 +95,27 @@ def _count(operations: Iterable[Operation]) -> Counts:
     )
 
 
-def _carry_out(replica: Replica, txn: idl.Transaction, gateway: str, operation: Operation) -> None:
+def _carry_out(replica: Replica, txn: idl.Transaction, owner: _Owner, operation: Operation) -> None:
     match operation:
         case Insert(table, _, columns) if table is PORT_GROUP:
-            row = groups.claim(replica, txn, columns["name"], gateway)
-            _write(row, table, {**columns, EXTERNAL_IDS: {**getattr(row, EXTERNAL_IDS, {}), **columns[EXTERNAL_IDS]}})
+            row = groups.claim(replica, txn, columns["name"], owner.gateway)
+            ids = {**getattr(row, EXTERNAL_IDS, {}), **columns[EXTERNAL_IDS]}
+            _write(row, table, {**columns, EXTERNAL_IDS: ids}, owner)
+        case Insert(table, _, columns) if not table.parent_column:
+            row = txn.insert(replica.tables[table.name])
+            _write(row, table, columns, owner)
+            owner.sessions[columns["dst_ip"]] = row.uuid
         case Insert(table, router_name, columns):
             router = _router(replica, router_name)
             router.verify("name")  # else a router that goes at this moment would take the row along, unnoticed
             row = txn.insert(replica.tables[table.name])
-            _write(row, table, columns)
+            _write(row, table, columns, owner)
             router.addvalue(table.parent_column, row.uuid)
         case Update(table, uuid, columns):
             row = replica.tables[table.name].rows[uuid]
             for column in columns:
                 row.verify(column)
-            _write(row, table, columns)
+            _write(row, table, columns, owner)
         case Detach(table, uuid, routers):
             for name in routers:
                 for router in replica.routers_named(name):
@@ -95,13 +135,22 @@ def _router(replica: Replica, name: str) -> idl.Row:
     return routers[0]
 
 
-def _write(row: idl.Row, table: Table[Any], columns: Columns) -> None:
+def _write(row: idl.Row, table: Table[Any], columns: Columns, owner: _Owner) -> None:
     types = row._table.columns  # noqa: SLF001  # the library has no other way to a column's type
     for name, value in columns.items():
         if name not in types:
             continue  # an optional column that the schema lacks: `fit` has left its value out already
+        if name in table.references:
+            setattr(row, name, [_session(table, owner, peer) for peer in value])
+            continue
         _check(table, name, types[name].type, value)
         setattr(row, name, value)
+
+
+def _session(table: Table[Any], owner: _Owner, peer: str) -> UUID:
+    if peer not in owner.sessions:
+        raise CannotApplyError(f"{table.name}: {owner.gateway} has no BFD session with {peer!r} to refer to")
+    return owner.sessions[peer]
 
 
 def _check(table: Table[Any], column: str, kind: Any, value: Any) -> None:

@@ -15,11 +15,12 @@ from veg_contracts.commands import ChangeMembers, EnsureMembers
 from veg_contracts.events import MembersObserved
 from veg_contracts.names import port_group_owner_ids
 from veg_ovn_writer.errors import CannotApplyError, UnknownMembersError
-from veg_ovn_writer.replica import PORTS, Replica
+from veg_ovn_writer.replica import Replica
 from veg_ovn_writer.roster import Membership
 from veg_ovn_writer.snapshot import references
 from veg_ovn_writer.tables import PORT_GROUP
 from veg_ovn_writer.tables.base import EXTERNAL_IDS, PORT
+from veg_ovn_writer.tables.port_group import PORTS
 
 # An observation names no more than this of either kind, so that it stays below the bus's limit: a port's name has at
 # most 63 + 1 + 253 characters. Whoever repairs it sends the whole anyway.

@@ -20,7 +20,7 @@ from veg_ovn_writer.errors import CannotApplyError, NotNowError, UnknownMembersE
 from veg_ovn_writer.nb import Commit, Nb
 from veg_ovn_writer.outcomes import Order
 from veg_ovn_writer.roster import Roster
-from veg_ovn_writer.rows import is_gateway
+from veg_ovn_writer.rows import is_owner
 from veg_runtime import bus, logs
 
 # Deleted gateways stay in memory, about 200 bytes each; those that were quiet for longest are forgotten first.
@@ -114,7 +114,7 @@ class Handler:
             self._memory.pending.add(command, commit.nb_cfg)
             self._nb.confirmed.set()  # hv_cfg may be there already
 
-    async def _apply(self, order: Order) -> tuple[Mapping[str, int], Commit]:
+    async def _apply(self, order: Order) -> tuple[Mapping[str, object], Commit]:
         """Carry out the order and remember it; what was changed."""
         memory = self._memory
         match order:
@@ -151,5 +151,7 @@ def _check(command: Envelope) -> None:
     """
     if not isinstance(command.data, Order):
         raise MalformedMessageError(f"attribute ce-type: {command.type!r} is no command for the ovn-writer")
-    if not is_gateway(command.data.gateway):
-        raise MalformedMessageError(f"field gateway: {command.data.gateway!r} is not namespace/name")
+    if not is_owner(command.data.gateway):
+        raise MalformedMessageError(
+            f"field gateway: {command.data.gateway!r} is not namespace/name, nor the name of a Vpc"
+        )

@@ -11,6 +11,7 @@ from veg_ovn_writer.member_watch import MemberWatch
 from veg_ovn_writer.nb import Nb
 from veg_ovn_writer.replica import Standing
 from veg_ovn_writer.roster import Roster
+from veg_ovn_writer.session_watch import SessionWatch
 from veg_ovn_writer.watch import RowWatch, confirm
 from veg_runtime import bus, service
 from veg_runtime.service import Health
@@ -46,6 +47,7 @@ async def work(settings: OvnWriterSettings, health: Health, _: asyncio.Event) ->
             await nb.connect()
             tasks.create_task(RowWatch(nb, memory.ledger, handler.turn, publish).run(), name="rows")
             tasks.create_task(MemberWatch(nb, memory.roster, handler.turn, publish).run(), name="members")
+            tasks.create_task(SessionWatch(nb, publish).run(), name="sessions")
             tasks.create_task(confirm(nb, memory.pending, publish), name="confirm")
             subscription = await bus.pull_subscription(
                 js, COMMAND_STREAM, OVN_COMMANDS, OVN_WRITER_CONSUMER, in_flight_max=1, ack_wait_s=_ACK_WAIT_S

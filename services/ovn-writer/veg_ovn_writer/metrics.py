@@ -9,3 +9,4 @@ PENDING = Gauge("veg_ovn_writer_pending", "Commands applied that not every chass
 MEMBERS_DRIFT = Counter(
     "veg_ovn_writer_members_drift_total", "Port groups of ours in which somebody else changed ports"
 )
+SESSIONS = Counter("veg_ovn_writer_sessions_total", "Changes of BFD sessions by what they came to", ["status"])

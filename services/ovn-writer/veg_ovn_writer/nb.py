@@ -18,7 +18,7 @@ from ovsdbapp.exceptions import TimeoutException
 
 from veg_ovn_writer import replica
 from veg_ovn_writer.errors import CannotApplyError, NotNowError
-from veg_ovn_writer.replica import DATABASE, Replica, Signals, Standing
+from veg_ovn_writer.replica import DATABASE, Replica, SessionRow, Signals, Standing
 from veg_runtime import logs
 
 _RETRY_S: Final = 0.5
@@ -44,13 +44,14 @@ class Nb:
 
     `serving` is set while we are connected, hold the lock and have a complete copy; `idle` while not. `rows_changed`
     is set when our rows may have changed, `members_changed` when port groups or ports have, `confirmed` when NB_Global
-    has; whoever waits for them clears them.
+    has; whoever waits for them clears them. `sessions` has each change of a BFD session, and all of them at each start.
     """
 
     def __init__(self, remote: str, transact_timeout_s: float) -> None:
         self.standing = Standing.LOST
         self.serving, self.idle = asyncio.Event(), asyncio.Event()
         self.rows_changed, self.members_changed, self.confirmed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.sessions: asyncio.Queue[SessionRow | tuple[SessionRow, ...]] = asyncio.Queue()
         self.idle.set()
         self._remote = remote
         self._timeout_s = transact_timeout_s
@@ -118,6 +119,8 @@ class Nb:
             rows=later(self.rows_changed.set),
             members=later(self.members_changed.set),
             confirmed=later(self.confirmed.set),
+            session=later(self.sessions.put_nowait),
+            all_sessions=later(self.sessions.put_nowait),
         )
 
     def _stand(self, standing: Standing) -> None:

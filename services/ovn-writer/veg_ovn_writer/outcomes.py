@@ -14,6 +14,7 @@ from veg_contracts.events import (
     RowsListed,
     RowsObserved,
     RowsProgrammed,
+    SessionChanged,
 )
 from veg_ovn_writer.nb import Commit
 from veg_runtime import clock
@@ -24,7 +25,7 @@ _SOURCE: Final = "veg/ovn-writer"
 _MESSAGE_LENGTH_MAX: Final = 4000
 
 
-def applied(command: Envelope, counts: Mapping[str, int], commit: Commit) -> Envelope:
+def applied(command: Envelope, counts: Mapping[str, object], commit: Commit) -> Envelope:
     """`counts` says how much was changed of what."""
     order: Order = command.data
     data = CommandApplied(
@@ -33,7 +34,7 @@ def applied(command: Envelope, counts: Mapping[str, int], commit: Commit) -> Env
         gateway_uid=order.gateway_uid,
         part=part_of(order),
         generation=order.generation,
-        detail={"nb_cfg": str(commit.nb_cfg), **{name: str(number) for name, number in counts.items()}},
+        detail={"nb_cfg": str(commit.nb_cfg), **{name: str(value) for name, value in counts.items() if value != ""}},
     )
     return _outcome(command, "applied", data)
 
@@ -76,13 +77,15 @@ def programmed(command: Envelope, nb_cfg: int) -> Envelope:
     return _outcome(command, "programmed", data)
 
 
-def seen(data: RowsObserved | MembersObserved | RowsListed) -> Envelope:
+def seen(data: RowsObserved | MembersObserved | RowsListed | SessionChanged) -> Envelope:
     """An event that no command caused: it begins a story of its own."""
     match data:
         case RowsObserved():
             name, subject = f"ovn/{data.gateway}/{data.reason}", subjects.ovn_event(data.gateway)
         case MembersObserved():
             name, subject = f"ovn/{data.gateway}/{MEMBERS}", subjects.ovn_event(data.gateway)
+        case SessionChanged():
+            name, subject = f"ovn/{data.gateway}/session/{data.dst_ip}", subjects.ovn_event(data.gateway)
         case RowsListed():
             name, subject = "ovn/listed", subjects.ovn_listed()
     number = f"{name}/{clock.unique_id()}"

@@ -13,9 +13,11 @@ from ovsdbapp.backend.ovs_idl.connection import OvsdbIdl
 
 from veg_contracts.names import OVSDB_LOCK, OWNER_KEY
 from veg_ovn_writer.errors import CannotApplyError, NotNowError
-from veg_ovn_writer.tables import PORT_GROUP, TABLES
-from veg_ovn_writer.tables.base import PORT, ROUTER, Table
-from veg_runtime import logs
+from veg_ovn_writer.tables import BFD, PORT_GROUP, TABLES
+from veg_ovn_writer.tables.base import EXTERNAL_IDS, PORT, ROUTER, Table
+from veg_ovn_writer.tables.bfd import STATUS
+from veg_ovn_writer.tables.port_group import PORTS
+from veg_runtime import clock, logs
 
 NB_GLOBAL: Final = "NB_Global"
 DATABASE: Final = "OVN_Northbound"
@@ -26,7 +28,17 @@ _PROBE_INTERVAL_MS: Final = 5000
 _BACKOFF_MS: Final = 1000
 
 _GLOBAL_COLUMNS: Final = ("nb_cfg", "hv_cfg")
-PORTS: Final = "ports"  # the column of Port_Group; of weak references, so a port that goes leaves its groups by itself
+ROUTER_PORT: Final = "Logical_Router_Port"
+GROUP: Final = "HA_Chassis_Group"
+CHASSIS: Final = "HA_Chassis"
+SWITCH: Final = "Logical_Switch"
+# What a BFD port is made of. Of a switch no more than its name: the ports of the others come and go with each pod.
+BFD_PORT_COLUMNS: Final = {
+    ROUTER_PORT: ("name", "mac", "networks", "options", "ha_chassis_group", EXTERNAL_IDS),
+    GROUP: ("name", "ha_chassis", EXTERNAL_IDS),
+    CHASSIS: ("chassis_name", "priority", EXTERNAL_IDS),
+    SWITCH: ("name", EXTERNAL_IDS),
+}
 
 log = logs.get("replica")
 
@@ -40,6 +52,18 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A BFD row of ours and its status; the empty status of one that has gone. `at` is when we saw it."""
+
+    uuid: UUID
+    owner: str
+    logical_port: str
+    dst_ip: str
+    status: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Signals:
     """What the replica calls, in the connection's thread."""
 
@@ -47,6 +71,8 @@ class Signals:
     rows: Callable[[], None]
     members: Callable[[], None]
     confirmed: Callable[[], None]
+    session: Callable[[SessionRow], None]
+    all_sessions: Callable[[tuple[SessionRow, ...]], None]
 
 
 @dataclass(slots=True)
@@ -91,6 +117,7 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
             self.standing = standing
             if standing is Standing.SERVING:
                 self.epoch += 1
+                self._signals.all_sessions(self._all_sessions())
             self._signals.standing(standing)
         return changed
 
@@ -101,20 +128,35 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
 
     def notify(self, event: str, row: idl.Row, updates: idl.Row | None = None) -> None:
         name, gone = row._table.name, event == idl.ROW_DELETE  # noqa: SLF001  # as the library's own event handlers do
+        if name == BFD.name:
+            self._tell_session(row, updates, gone=gone)
         if name in self._names:
             self._index(self._names[name], row, updates, gone=gone)
         if name == NB_GLOBAL:
             self._signals.confirmed()
-        elif name == ROUTER:
+        elif name == ROUTER or name in BFD_PORT_COLUMNS:
             self._signals.rows()  # we monitor what hangs on it, and little else
         elif name == PORT:
             self._note(port=row.name)
         elif name == PORT_GROUP.name and (owner := self.owned[name].get(row.uuid)) and _is_only(updates, PORTS):
             self._note(owner=owner)  # the row itself is as it was
+        elif name == BFD.name and row.uuid in self.owned[name] and _is_only(updates, STATUS):
+            pass  # that is OVN's to write
         elif self._track(self.owned[name], row, gone=gone):
             self._signals.rows()
             if name == PORT_GROUP.name and not gone:
                 self._note(owner=self.owned[name].get(row.uuid))
+
+    def _tell_session(self, row: idl.Row, updates: idl.Row | None, *, gone: bool) -> None:
+        """At once, and from here: it is what a failover waits for."""
+        owner = row.external_ids.get(OWNER_KEY) or self.owned[BFD.name].get(row.uuid)
+        news = updates is None or STATUS in updates._data  # noqa: SLF001  # see `_is_only`
+        if owner and (gone or news) and self.standing is Standing.SERVING:
+            self._signals.session(_session(row, owner, "" if gone else _status(row)))
+
+    def _all_sessions(self) -> tuple[SessionRow, ...]:
+        rows = self.tables[BFD.name].rows.values() if self.has(BFD) else ()
+        return tuple(_session(row, owner, _status(row)) for row in rows if (owner := row.external_ids.get(OWNER_KEY)))
 
     def _index(self, names: dict[str, UUID], row: idl.Row, updates: idl.Row | None, *, gone: bool) -> None:
         for name in (row.name, getattr(updates, "name", "")):
@@ -193,6 +235,15 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
         return row if row is not None and self.owned[PORT_GROUP.name].get(row.uuid) == gateway else None
 
 
+def _status(row: idl.Row) -> str:
+    """OVN has not looked at a new row yet: it has no status."""
+    return str(row.status[0]) if row.status else "init"
+
+
+def _session(row: idl.Row, owner: str, status: str) -> SessionRow:
+    return SessionRow(row.uuid, owner, row.logical_port, row.dst_ip, status, clock.now())
+
+
 def _is_only(updates: idl.Row | None, column: str) -> bool:
     return updates is not None and updates._data.keys() == {column}  # noqa: SLF001  # no public way to what changed
 
@@ -213,7 +264,7 @@ def make(remote: str, schema: dict[str, Any], signals: Signals) -> Replica:
         NotNowError: the schema lacks what no version of OVN that we know lacks.
     """
     plan = _Plan(idlutils.create_schema_helper(schema), {}, {})
-    wanted = {NB_GLOBAL: _GLOBAL_COLUMNS, ROUTER: ("name",), PORT: ("name",)}
+    wanted = {NB_GLOBAL: _GLOBAL_COLUMNS, ROUTER: ("name", PORTS), PORT: ("name",), **BFD_PORT_COLUMNS}
     for name, columns in wanted.items():
         if missing := _missing(schema, name, columns):
             raise NotNowError(missing)
@@ -226,7 +277,7 @@ def make(remote: str, schema: dict[str, Any], signals: Signals) -> Replica:
 def _register(schema: dict[str, Any], plan: _Plan, table: Table[Any]) -> None:
     optional = {column for column in table.optional_columns if _missing(schema, table.name, (column,))}
     columns = [column for column in table.columns if column not in optional]
-    columns += [PORTS] if table is PORT_GROUP else []
+    columns += table.watched_columns
     parents = (table.parent_column,) if table.parent_column else ()
     plan.lacking[table.name] = frozenset(optional)
     if missing := _missing(schema, table.name, tuple(columns)) or _missing(schema, ROUTER, parents):

@@ -27,22 +27,23 @@ class Membership:
 
 
 class Roster:
-    """The membership of each gateway that has one."""
+    """The membership of each port group. A group is of one gateway, and a gateway may have several."""
 
     def __init__(self) -> None:
-        self._memberships: dict[str, Membership] = {}
+        self._memberships: dict[str, Membership] = {}  # by port group
         self._wanted_by: defaultdict[str, set[str]] = defaultdict(set)  # by port, so that one port costs one look
 
     def all(self) -> list[Membership]:
-        return [self._memberships[gateway] for gateway in sorted(self._memberships)]
+        return [self._memberships[group] for group in sorted(self._memberships)]
 
     def of(self, gateways: Iterable[str]) -> list[Membership]:
-        return [self._memberships[gateway] for gateway in sorted(gateways) if gateway in self._memberships]
+        wanted = set(gateways)
+        return [membership for membership in self.all() if membership.gateway in wanted]
 
     def known(self, order: ChangeMembers) -> int:
         """The generation that is known of the membership that a change speaks of; 0: none."""
-        found = self._memberships.get(order.gateway)
-        same = found is not None and (found.gateway_uid, found.port_group) == (order.gateway_uid, order.port_group)
+        found = self._memberships.get(order.port_group)
+        same = found is not None and (found.gateway, found.gateway_uid) == (order.gateway, order.gateway_uid)
         return found.generation if found is not None and same else 0
 
     def follows(self, order: ChangeMembers) -> bool:
@@ -51,38 +52,36 @@ class Roster:
 
     def replace(self, order: EnsureMembers) -> None:
         """The membership is now this."""
-        self._drop(order.gateway)
-        self._memberships[order.gateway] = Membership(
+        self._drop(order.port_group)
+        self._memberships[order.port_group] = Membership(
             order.gateway, order.gateway_uid, order.generation, order.port_group, set(order.ports)
         )
         for port in order.ports:
-            self._wanted_by[port].add(order.gateway)
+            self._wanted_by[port].add(order.port_group)
 
     def change(self, order: ChangeMembers) -> None:
         """The membership is now the one known, changed like this."""
-        membership = self._memberships[order.gateway]
+        membership = self._memberships[order.port_group]
         membership.generation = order.generation
         for port in order.removed:
             membership.ports.discard(port)
             membership.due.discard(port)
-            self._want_no_more(port, order.gateway)
+            self._want_no_more(port, order.port_group)
         for port in order.added:
             membership.ports.add(port)
-            self._wanted_by[port].add(order.gateway)
+            self._wanted_by[port].add(order.port_group)
 
     def keep(self, order: EnsureNb) -> None:
-        """Forget the membership of a group that the gateway no longer owns."""
-        found = self._memberships.get(order.gateway)
-        if found is not None and (
-            found.gateway_uid != order.gateway_uid or found.port_group not in order.rows.port_groups
-        ):
-            self._drop(order.gateway)
+        """Forget the memberships of groups that the gateway no longer owns."""
+        for found in self.of([order.gateway]):
+            if found.gateway_uid != order.gateway_uid or found.port_group not in order.rows.port_groups:
+                self._drop(found.port_group)
 
     def touch(self, ports: Iterable[str]) -> None:
         """These ports came or went."""
         for port in ports:
-            for gateway in self._wanted_by.get(port, ()):
-                self._memberships[gateway].due.add(port)
+            for group in self._wanted_by.get(port, ()):
+                self._memberships[group].due.add(port)
 
     def due(self) -> list[Membership]:
         """The memberships that some ports may have to be put into once more."""
@@ -93,12 +92,12 @@ class Roster:
         for membership in self._memberships.values():
             membership.due.clear()
 
-    def _drop(self, gateway: str) -> None:
-        found = self._memberships.pop(gateway, None)
+    def _drop(self, group: str) -> None:
+        found = self._memberships.pop(group, None)
         for port in found.ports if found is not None else ():
-            self._want_no_more(port, gateway)
+            self._want_no_more(port, group)
 
-    def _want_no_more(self, port: str, gateway: str) -> None:
-        self._wanted_by[port].discard(gateway)
+    def _want_no_more(self, port: str, group: str) -> None:
+        self._wanted_by[port].discard(group)
         if not self._wanted_by[port]:
             del self._wanted_by[port]

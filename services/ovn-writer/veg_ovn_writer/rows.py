@@ -16,13 +16,13 @@ Found: TypeAlias = Mapping[str, tuple[FoundRow, ...]]  # the rows of one gateway
 # stand in the first value, so that there is one value when nothing is wrong; without any router, in one of router "".
 Observed: TypeAlias = tuple[NbRows, ...]
 
-# A Kubernetes namespace and name (RFC 1123 label, subdomain). An owner of another form is none that we ever wrote.
-_GATEWAY: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
+# A Kubernetes namespace and name, or a name (RFC 1123 label, subdomain). No owner of another form was ever written.
+_OWNER: Final = re.compile(r"([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/)?[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 
-def is_gateway(name: str) -> bool:
-    """Whether it is `namespace/name`, as a gateway that can exist is called."""
-    return _GATEWAY.fullmatch(name) is not None
+def is_owner(name: str) -> bool:
+    """Whether it is `namespace/name` of a gateway, or the name of a Vpc, that can exist."""
+    return _OWNER.fullmatch(name) is not None
 
 
 def canonical(rows: NbRows) -> NbRows:
@@ -31,7 +31,7 @@ def canonical(rows: NbRows) -> NbRows:
     for table in TABLES:
         values = {table.canonical(value) for value in getattr(rows, table.field)}
         fields[table.field] = tuple(sorted(values, key=table.sort_key))
-    return NbRows(router=rows.router, **fields)
+    return NbRows(router=rows.router, bfd_port=rows.bfd_port, **fields)
 
 
 def fit(rows: NbRows, lacking: Mapping[str, frozenset[str]]) -> NbRows:
@@ -40,14 +40,14 @@ def fit(rows: NbRows, lacking: Mapping[str, frozenset[str]]) -> NbRows:
     for table in TABLES:
         gaps = lacking.get(table.name, frozenset())
         fields[table.field] = tuple(table.without(value, gaps) for value in getattr(rows, table.field))
-    return NbRows(router=rows.router, **fields)
+    return NbRows(router=rows.router, bfd_port=rows.bfd_port, **fields)
 
 
 def wanted(rows: NbRows) -> Observed:
     """What will be observed once these rows, and no others, are there."""
     if rows.empty:
         return ()
-    on_router = any(getattr(rows, table.field) for table in TABLES if table.parent_column)
+    on_router = rows.bfd_port is not None or any(getattr(rows, table.field) for table in TABLES if table.parent_column)
     return (canonical(rows if on_router else msgspec.structs.replace(rows, router="")),)
 
 

@@ -9,7 +9,7 @@ from ovs.db import idl
 
 from veg_ovn_writer.replica import Replica
 from veg_ovn_writer.rows import Found
-from veg_ovn_writer.tables import TABLES
+from veg_ovn_writer.tables import BFD, TABLES
 from veg_ovn_writer.tables.base import ROUTER, FoundRow, Table
 
 
@@ -37,8 +37,21 @@ def _owned(replica: Replica, table: Table[Any], gateway: str | None) -> Iterator
     for uuid in sorted(routers):
         if uuid in all_rows:
             row = all_rows[uuid]
-            columns = {name: () if name in lacking else _plain(getattr(row, name)) for name in table.columns}
+            columns = {name: () if name in lacking else _value(replica, table, row, name) for name in table.columns}
             yield FoundRow(uuid, columns, tuple(sorted(set(routers[uuid]))))
+
+
+def _value(replica: Replica, table: Table[Any], row: idl.Row, column: str) -> Any:
+    if column not in table.references:
+        return _plain(getattr(row, column))
+    return tuple(sorted(_peer(replica, table, row, uuid) for uuid in references(row, column)))
+
+
+def _peer(replica: Replica, table: Table[Any], row: idl.Row, uuid: UUID) -> str:
+    """The peer of a BFD session that a row refers to; of another owner's, which no value of ours can name, the uuid."""
+    owner = replica.owned[table.name].get(row.uuid)
+    session = replica.tables[BFD.name].rows.get(uuid) if replica.owned[BFD.name].get(uuid) == owner else None
+    return str(uuid) if session is None else str(session.dst_ip)
 
 
 def references(row: idl.Row, column: str) -> Iterator[UUID]:

@@ -8,13 +8,14 @@ import msgspec
 
 from veg_contracts.envelope import Envelope
 from veg_contracts.events import RowsListed, RowsObserved
-from veg_ovn_writer import metrics, outcomes, snapshot
+from veg_contracts.intent import NbRows
+from veg_ovn_writer import bfd_port, metrics, outcomes, snapshot
 from veg_ovn_writer.confirm import Pending
 from veg_ovn_writer.drift import Ledger
 from veg_ovn_writer.errors import NotNowError
 from veg_ovn_writer.nb import Nb
 from veg_ovn_writer.replica import Replica
-from veg_ovn_writer.rows import Observed, is_gateway, observed
+from veg_ovn_writer.rows import Observed, is_owner, observed
 from veg_runtime import logs
 from veg_runtime.bus import MessageTooLargeError
 
@@ -49,7 +50,7 @@ class RowWatch:
             epoch, owners = await self._nb.read(_read)
         except NotNowError:
             return  # serving again sets `rows_changed`
-        found = {owner: rows for owner, rows in owners.items() if is_gateway(owner)}
+        found = {owner: rows for owner, rows in owners.items() if is_owner(owner)}
         self._ignore(owners.keys() - found.keys())
         resync = epoch != self._epoch
         events = self._ledger.resync(found) if resync else self._ledger.compare(found)
@@ -59,7 +60,7 @@ class RowWatch:
 
     def _ignore(self, owners: set[str]) -> None:
         for owner in sorted(owners - self._ignored):
-            log.warning("rows ignored: their owner is no gateway", owner=owner)
+            log.warning("rows ignored: their owner is no gateway or Vpc", owner=owner)
         self._ignored = owners
 
     async def _tell(self, event: RowsObserved | RowsListed) -> None:
@@ -80,7 +81,10 @@ class RowWatch:
 
 
 def _read(replica: Replica) -> tuple[int, dict[str, Observed]]:
-    return replica.epoch, {owner: observed(rows) for owner, rows in snapshot.read(replica).items()}
+    found = {owner: observed(rows) for owner, rows in snapshot.read(replica).items()}
+    for owner, (router, port) in bfd_port.read(replica).items():
+        found[owner] = (*found.get(owner, ()), NbRows(router=router, bfd_port=port))
+    return replica.epoch, found
 
 
 async def confirm(nb: Nb, pending: Pending, publish: Publish) -> None:

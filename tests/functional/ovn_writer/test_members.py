@@ -18,6 +18,7 @@ from functional.ovn_writer.harness import (
 from functional.ovsdb import Ovsdb
 from functional.servers import wait_for
 
+from veg_contracts.commands import members_part
 from veg_contracts.events import CommandApplied, CommandRefused, MembersObserved
 from veg_contracts.intent import NbRows
 
@@ -43,7 +44,7 @@ def test_the_whole_and_a_change_of_it(nb: Ovsdb, bus: Bus, selected: Writer) -> 
         command_id=f"uid-{GATEWAY}/1/members",
         gateway=GATEWAY,
         gateway_uid=f"uid-{GATEWAY}",
-        part="members",
+        part=members_part(GROUP),
         generation=1,
         detail={"nb_cfg": "2", "added": "2", "removed": "0", "awaited": "0"},
     )
@@ -142,7 +143,7 @@ def test_a_writer_that_starts_is_sent_the_whole(
         command_id=f"uid-{GATEWAY}/2/members",
         gateway=GATEWAY,
         gateway_uid=f"uid-{GATEWAY}",
-        part="members",
+        part=members_part(GROUP),
         generation=2,
         applied_generation=0,
     )

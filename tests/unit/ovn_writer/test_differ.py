@@ -16,7 +16,7 @@ from veg_ovn_writer.tables import PORT_GROUP, TABLES
 from veg_ovn_writer.tables.base import FoundRow
 
 GATEWAY = "default/gateway1"
-TABLE = TABLES[0]
+TABLE = next(table for table in TABLES if table.name == "Logical_Router_Policy")
 
 
 def carry_out(operations: list[Operation], rows: list[FoundRow]) -> list[FoundRow]:

@@ -5,8 +5,8 @@ from veg_contracts.intent import NbRows
 from veg_ovn_writer.roster import Membership, Roster
 
 
-def whole(generation: int, *ports: str, gateway: str = "a/a", uid: str = "u") -> EnsureMembers:
-    return EnsureMembers(gateway=gateway, gateway_uid=uid, generation=generation, port_group="G", ports=ports)
+def whole(generation: int, *ports: str, gateway: str = "a/a", uid: str = "u", group: str = "G") -> EnsureMembers:
+    return EnsureMembers(gateway=gateway, gateway_uid=uid, generation=generation, port_group=group, ports=ports)
 
 
 def change(base: int, *added: str, removed: tuple[str, ...] = (), uid: str = "u", group: str = "G") -> ChangeMembers:
@@ -50,7 +50,7 @@ def test_a_change_is_remembered_and_the_same_again_changes_nothing() -> None:
 
 
 def test_a_touched_port_is_due_to_whoever_wants_it() -> None:
-    roster = known(whole(1, "p", "q"), whole(1, "q", gateway="b/b"))
+    roster = known(whole(1, "p", "q"), whole(1, "q", gateway="b/b", group="H"))
     roster.touch({"q", "nobody"})
     assert [(one.gateway, one.due) for one in roster.due()] == [("a/a", {"q"}), ("b/b", {"q"})]
     roster.change(change(1, removed=("q",)))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from veg_contracts.intent import NbRows, RoutePolicy, StaticRoute
 from veg_contracts.names import owner_ids
-from veg_ovn_writer.rows import canonical, fit, is_gateway, observed, wanted
+from veg_ovn_writer.rows import canonical, fit, is_owner, observed, wanted
 from veg_ovn_writer.tables import PORT_GROUP, TABLES
 from veg_ovn_writer.tables.base import FoundRow
 
@@ -30,6 +30,7 @@ def row(number: int, *routers: str, value: RoutePolicy = SORTED, **columns: obje
         "match": value.match,
         "action": value.action,
         "nexthops": value.nexthops,
+        "bfd_sessions": value.bfd_sessions,
         "external_ids": owner_ids("default/gateway1", value.family),
         **columns,
     }
@@ -95,11 +96,11 @@ def test_a_row_without_family_is_seen_as_it_is() -> None:
 
 @pytest.mark.parametrize("name", ["default/gateway1", "a/b", "a-1/b.c-2", f"{'n' * 63}/{'g' * 253}"])
 def test_a_gateway_is_namespace_and_name(name: str) -> None:
-    assert is_gateway(name)
+    assert is_owner(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["", "x", "/", "a/", "/b", "a/b/c", "A/b", "a b/c", "a/b\n", "a/*", "a/>", "-a/b", "a.b/c"]
+    "name", ["", "x y", "/", "a/", "/b", "a/b/c", "A/b", "a b/c", "a/b\n", "a/*", "a/>", "-a/b", "a.b/c"]
 )
 def test_nothing_else_is(name: str) -> None:
-    assert not is_gateway(name)
+    assert not is_owner(name)

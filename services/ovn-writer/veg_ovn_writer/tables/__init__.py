@@ -6,9 +6,12 @@ Only what is particular to a table may live here: no reading, no writing, no com
 from typing import Any, Final
 
 from veg_ovn_writer.tables.base import Table
+from veg_ovn_writer.tables.bfd import Bfd
 from veg_ovn_writer.tables.logical_router_policy import LogicalRouterPolicy
 from veg_ovn_writer.tables.logical_router_static_route import LogicalRouterStaticRoute
 from veg_ovn_writer.tables.port_group import PortGroup
 
+BFD: Final = Bfd()
 PORT_GROUP: Final = PortGroup()
-TABLES: Final[tuple[Table[Any], ...]] = (LogicalRouterPolicy(), LogicalRouterStaticRoute(), PORT_GROUP)
+# BFD first: rows of the others refer to its rows, also to those that one transaction makes.
+TABLES: Final[tuple[Table[Any], ...]] = (BFD, LogicalRouterPolicy(), LogicalRouterStaticRoute(), PORT_GROUP)

@@ -45,6 +45,8 @@ class Table(ABC, Generic[ValueT]):
     parent_column: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]  # all that we compare and write, external_ids among them
     optional_columns: ClassVar[frozenset[str]] = frozenset()  # those of them, all sets, that an older OVN may lack
+    references: ClassVar[frozenset[str]] = frozenset()  # those of them that refer to BFD rows: values name the peers
+    watched_columns: ClassVar[tuple[str, ...]] = ()  # read, and neither compared nor written
 
     @abstractmethod
     def canonical(self, value: ValueT) -> ValueT:

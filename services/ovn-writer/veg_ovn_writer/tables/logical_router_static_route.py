@@ -11,6 +11,7 @@ from veg_ovn_writer.tables.base import EXTERNAL_IDS, Columns, Table
 
 _SYMMETRIC: Final = "ecmp_symmetric_reply"
 _SELECTION: Final = "selection_fields"
+_SESSION: Final = "bfd"
 
 
 class LogicalRouterStaticRoute(Table[StaticRoute]):
@@ -26,8 +27,10 @@ class LogicalRouterStaticRoute(Table[StaticRoute]):
         "policy",
         "options",
         _SELECTION,
+        _SESSION,
         EXTERNAL_IDS,
     )
+    references: ClassVar[frozenset[str]] = frozenset({_SESSION})
     optional_columns: ClassVar[frozenset[str]] = frozenset({_SELECTION})
 
     def canonical(self, value: StaticRoute) -> StaticRoute:
@@ -45,6 +48,7 @@ class LogicalRouterStaticRoute(Table[StaticRoute]):
             value.policy,
             value.symmetric_reply,
             value.selection_fields,
+            value.bfd,
         )
 
     def identity(self, value: StaticRoute) -> Hashable:
@@ -58,6 +62,7 @@ class LogicalRouterStaticRoute(Table[StaticRoute]):
             "policy": (value.policy,) if value.policy else (),
             "options": {_SYMMETRIC: "true"} if value.symmetric_reply else {},
             _SELECTION: value.selection_fields,
+            _SESSION: (value.bfd,) if value.bfd else (),
             EXTERNAL_IDS: route_owner_ids(gateway, value.family),
         }
 
@@ -70,4 +75,5 @@ class LogicalRouterStaticRoute(Table[StaticRoute]):
             route_table=columns["route_table"],
             symmetric_reply=columns["options"].get(_SYMMETRIC) == "true",
             selection_fields=columns[_SELECTION],
+            bfd="".join(columns[_SESSION]),
         )

@@ -4,10 +4,12 @@ Who is in it is no part of the row here: `veg_ovn_writer.groups` writes that, po
 """
 
 from collections.abc import Hashable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from veg_contracts.names import port_group_owner_ids
 from veg_ovn_writer.tables.base import EXTERNAL_IDS, Columns, Table
+
+PORTS: Final = "ports"  # of weak references, so a port that goes leaves its groups by itself
 
 
 class PortGroup(Table[str]):
@@ -17,6 +19,7 @@ class PortGroup(Table[str]):
     field: ClassVar[str] = "port_groups"
     parent_column: ClassVar[str] = ""
     columns: ClassVar[tuple[str, ...]] = ("name", EXTERNAL_IDS)
+    watched_columns: ClassVar[tuple[str, ...]] = (PORTS,)
 
     def canonical(self, value: str) -> str:
         return value

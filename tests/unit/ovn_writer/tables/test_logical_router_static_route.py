@@ -24,6 +24,7 @@ def test_the_documents_row() -> None:
         "policy": ("src-ip",),
         "options": {"ecmp_symmetric_reply": "true"},
         "selection_fields": ("ip_src",),
+        "bfd": (),
         "external_ids": {"vpc-egress-gateway": "default/gateway1", "af": "4"},
     }
 
