@@ -1,0 +1,3 @@
+from veg_bfdd.main import main
+
+main()
