@@ -7,7 +7,8 @@ from pathlib import Path
 from veg_contracts.envelope import Envelope
 from veg_contracts.intent import PodConfig
 from veg_gw_agent import config as configs
-from veg_gw_agent import disk, outcomes
+from veg_gw_agent import disk, outcomes, speaker
+from veg_gw_agent.drain import RELEASED_FILE
 from veg_gw_agent.ensure import EnsureError, ensure
 from veg_gw_agent.settings import AgentSettings, Pod
 from veg_gw_agent.state import Held, Progress, judge, retry_delay_s
@@ -53,7 +54,9 @@ class Agent:
         self._changed = asyncio.Event()
         self._attempts = 0
         self._noted = ""
+        self._released: bool | None = None
         self.outbox = Outbox()
+        self.sessions = speaker.Changes(settings, pod)
 
     def restore(self) -> None:
         """Take up the copies on disk, if they are of this gateway."""
@@ -66,7 +69,9 @@ class Agent:
     def offer(self, headers: Mapping[str, str], body: bytes) -> None:
         """A value of the key, new or seen before: take it, or leave it and say why, once."""
         if headers.get("KV-Operation") in ("DEL", "PURGE"):
+            # The gateway is gone from OVN: nobody sends this pod anything, and what it has does no harm.
             self._note("the config was removed from the bus; the held one stays")
+            self._release(True)
             return
         try:
             config = configs.read(body)
@@ -100,6 +105,8 @@ class Agent:
     def _take(self, held: Held) -> None:
         log.info("config taken", generation=held.config.generation, cause=held.causation_id)
         self._held = held
+        namespace = held.config.gateway.partition("/")[0]
+        self._release(f"{namespace}/{self._pod.name}" in held.config.released)
         self._progress = self._progress.restarted()
         self._attempts = 0
         self._noted = ""
@@ -126,6 +133,7 @@ class Agent:
         problems: list[str] = []
         if self._saved is not held:
             problems += await asyncio.to_thread(self._save, held)
+        problems += await asyncio.to_thread(self._configure_speaker, held.config)
         changes: tuple[str, ...] = ()
         try:
             changes = await asyncio.to_thread(ensure, held.config)
@@ -158,6 +166,26 @@ class Agent:
         else:
             log.info("applied", generation=progress.generation)
             self.outbox.put(outcomes.applied(held, self._pod, progress, clock.now()))
+
+    def _configure_speaker(self, config: PodConfig) -> list[str]:
+        try:
+            if speaker.configure(Path(self._settings.bfd_dir), config.bfd, self._pod.ips):
+                log.info("speaker configured", bfd=config.bfd)
+        except OSError as error:
+            return [f"{self._settings.bfd_dir}: {error.strerror}"]
+        return []
+
+    def _release(self, released: bool) -> None:
+        """Tell the containers of this pod whether they may stop."""
+        if released == self._released:
+            return
+        try:
+            speaker.release(Path(self._settings.bfd_dir), RELEASED_FILE, released)
+        except OSError as error:
+            log.error("not released", directory=self._settings.bfd_dir, reason=error.strerror)  # noqa: TRY400
+            return
+        log.info("released" if released else "in service")
+        self._released = released
 
     def _save(self, value: Held | Progress) -> list[str]:
         """The copy is for the next start only: a disk that fails must not stop traffic, but it is reported."""

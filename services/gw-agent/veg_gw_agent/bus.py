@@ -17,6 +17,7 @@ from nats.js import JetStreamContext
 from veg_contracts import subjects
 from veg_gw_agent.agent import Agent, Outbox
 from veg_gw_agent.settings import AgentSettings
+from veg_gw_agent.speaker import Changes
 from veg_runtime import bus, logs
 
 ROLE: Final = "gw-agent"
@@ -39,6 +40,7 @@ async def stay_connected(settings: AgentSettings, agent: Agent) -> None:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_watch(client, settings.gateway, agent))
                 tasks.create_task(_publish(bus.jetstream(client), agent.outbox))
+                tasks.create_task(_publish(bus.jetstream(client), agent.sessions))
         except* _ClosedError:
             log.warning("connection closed, making a new one")
         finally:
@@ -79,7 +81,7 @@ async def _look(js: JetStreamContext, subject: str, agent: Agent) -> None:
         agent.offer(last.headers or {}, last.data or b"")
 
 
-async def _publish(js: JetStreamContext, outbox: Outbox) -> None:
+async def _publish(js: JetStreamContext, outbox: Outbox | Changes) -> None:
     while True:
         envelope = await outbox.get()
         await bus.publish(js, envelope)

@@ -65,6 +65,8 @@ def ensure(config: PodConfig) -> tuple[str, ...]:
             _check_forwarding(family)
         with done.step():
             done.changes += _ensure_tracking(family)  # before NAT, and whether or not there is any
+        with done.step():
+            done.changes += _ensure_untracked(family, bfd=config.bfd is not None)
     with done.step():
         _ensure_routes(config, done)
     for family in _families(config):
@@ -97,6 +99,14 @@ def _ensure_tracking(family: str) -> tuple[str, ...]:
         return ()
     netfilter.restore(family, text)
     return (f"connection tracking of IPv{family} stays on",)
+
+
+def _ensure_untracked(family: str, *, bfd: bool) -> tuple[str, ...]:
+    text = nat.untracked_input(netfilter.saved(family, nat.UNTRACKED_TABLE), bfd=bfd)
+    if not text:
+        return ()
+    netfilter.restore(family, text)
+    return (f"BFD packets of IPv{family} are {'not ' if bfd else ''}tracked",)
 
 
 def _ensure_nat(config: PodConfig, family: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Final
 
-from veg_gw_agent import readiness
+from veg_gw_agent import drain, readiness
 
 _EXIT_SETTINGS: Final = 2
 
@@ -20,6 +20,8 @@ environment:
                               that runs the agent must be able to write there
   VEG_RESYNC_S                how often the pod is checked and repaired (default 10)
   VEG_INTERNAL_INTERFACE      for init only (default eth0)
+  POD_IPS                     the pod's addresses, by commas (downward API): the local ends of BFD sessions
+  VEG_BFD_DIR                 shared with the BFD speaker (default /run/veg-bfd)
   VEG_LOG_LEVEL               debug, info, warning or error (default info)
 
 exit codes: 0 done, or ready; 1 failed, or not ready; 2 wrong usage or settings
@@ -33,12 +35,22 @@ def main(arguments: list[str] | None = None) -> int:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="init | run | ready")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="init | run | ready | drain")
     commands.add_parser("init", help="set the sysctls of the pod, then exit; needs a privileged container")
     commands.add_parser("run", help="work until SIGTERM; needs NET_ADMIN and NET_RAW, as any user")
     commands.add_parser("ready", help="exit 0 when a config is applied in this pod")
-    command = parser.parse_args(arguments).command
-    return {"init": _init, "run": _run, "ready": _ready}[command]()
+    draining = commands.add_parser("drain", help="wait until no chassis sends this pod anything any more, then exit")
+    draining.add_argument("--timeout", type=float, default=20.0, metavar="S", help="at most so long (default 20)")
+    options = parser.parse_args(arguments)
+    if options.command == "drain":
+        return _drain(options.timeout)
+    return {"init": _init, "run": _run, "ready": _ready}[options.command]()
+
+
+def _drain(timeout_s: float) -> int:
+    said = drain.wait(os.environ.get("VEG_BFD_DIR") or drain.SHARED_DIR, timeout_s)
+    sys.stdout.write(f"{said}\n")
+    return 0
 
 
 def _state_dir() -> str:

@@ -26,6 +26,11 @@ _OURS: Final = tuple(
 # another table, so that the nat table shows what the user's document shows.
 TRACKING_TABLE: Final = "mangle"
 _TRACKING_RULE: Final = "-A FORWARD -m conntrack --ctstate INVALID"
+# BFD packets of the pod itself are no traffic of a source, though its address lies in one: neither tracked nor NATed.
+UNTRACKED_TABLE: Final = "raw"
+_UNTRACKED_RULES: Final = tuple(
+    f"-A {chain} -p udp -m udp --dport 3784 -j CT --notrack" for chain in ("PREROUTING", "OUTPUT")
+)
 _MASQUERADE: Final = " -j MASQUERADE --random-fully"
 _ANY: Final = ("0.0.0.0/0", "::/0")
 
@@ -43,8 +48,8 @@ def wanted(config: PodConfig, family: str) -> tuple[str, ...]:
     """The rules of that family, each once.
 
     A source with SNAT has one, in the order of the config. With `default_snat` everything else leaves under the
-    gateway's address as well, so that a forwarded source has to be named: before all others, as the first match
-    counts. Those rules and the last one name the external interface: what goes back inside is nobody's to change.
+    gateway's address as well, so that a forwarded source has to be named: after those, as the first match counts and
+    SNAT wins. Those rules and the last one name the external interface: what goes back inside is nobody's to change.
     """
     if family not in config.families:
         return ()
@@ -54,7 +59,7 @@ def wanted(config: PodConfig, family: str) -> tuple[str, ...]:
     if config.default_snat:
         outside = f" -o {config.external_interface}"
         forwarded = [source.cidr for source in sources if source.cidr not in with_snat]
-        rules = [*(_rule(cidr, f"{outside} -j RETURN") for cidr in forwarded), *rules, _rule("", outside + _MASQUERADE)]
+        rules += [*(_rule(cidr, f"{outside} -j RETURN") for cidr in forwarded), _rule("", outside + _MASQUERADE)]
     return tuple(dict.fromkeys(rules))
 
 
@@ -87,6 +92,16 @@ def tracking_input(saved: str) -> str:
     if any(line.strip() == _TRACKING_RULE for line in saved.splitlines()):
         return ""
     return f"*{TRACKING_TABLE}\n{_TRACKING_RULE}\nCOMMIT\n"
+
+
+def untracked_input(saved: str, *, bfd: bool) -> str:
+    """The input of `iptables-restore --noflush` with which BFD packets are, or are not, left alone; empty if so."""
+    there = [line.strip() for line in saved.splitlines()]
+    if bfd:
+        lines = [rule for rule in _UNTRACKED_RULES if rule not in there]
+    else:
+        lines = [f"-D {rule.removeprefix('-A ')}" for rule in there if rule in _UNTRACKED_RULES]
+    return "\n".join([f"*{UNTRACKED_TABLE}", *lines, "COMMIT", ""]) if lines else ""
 
 
 def changes(want: tuple[str, ...], have: tuple[str, ...]) -> tuple[str, ...]:

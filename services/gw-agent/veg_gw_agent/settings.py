@@ -1,18 +1,24 @@
 import os
 from collections.abc import Mapping
 
+from veg_contracts.addresses import split
 from veg_contracts.base import Value
+from veg_gw_agent.drain import SHARED_DIR
 from veg_gw_agent.readiness import STATE_DIR
 from veg_runtime.settings import Settings, SettingsError
 
 
 class AgentSettings(Settings, frozen=True, kw_only=True):
-    """`gateway` is `namespace/name`; `state_dir` an emptyDir of the pod; every `resync_s` the pod is checked."""
+    """`gateway` is `namespace/name`; `state_dir` an emptyDir of the pod; every `resync_s` the pod is checked.
+
+    `bfd_dir` is an emptyDir that the agent shares with the BFD speaker.
+    """
 
     gateway: str
     gateway_uid: str
     state_dir: str = STATE_DIR
     resync_s: float = 10.0
+    bfd_dir: str = SHARED_DIR
 
 
 class Pod(Value, frozen=True, kw_only=True):
@@ -20,6 +26,7 @@ class Pod(Value, frozen=True, kw_only=True):
 
     name: str
     uid: str
+    ips: tuple[str, ...] = ()
 
 
 def pod(environ: Mapping[str, str] | None = None) -> Pod:
@@ -34,4 +41,4 @@ def pod(environ: Mapping[str, str] | None = None) -> Pod:
         if not environ.get(variable):
             raise SettingsError(f"environment variable {variable} is not set")
         values[variable] = environ[variable]
-    return Pod(name=values["POD_NAME"], uid=values["POD_UID"])
+    return Pod(name=values["POD_NAME"], uid=values["POD_UID"], ips=split(environ.get("POD_IPS", "")))

@@ -66,6 +66,12 @@ async def _work(settings: AgentSettings, this_pod: Pod) -> None:
 
     agent = Agent(settings, this_pod)
     agent.restore()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(agent.keep_applied())
-        tasks.create_task(bus.stay_connected(settings, agent))
+    work = (agent.keep_applied(), bus.stay_connected(settings, agent), agent.sessions.follow())
+    working = [asyncio.create_task(each) for each in work]
+    try:
+        await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+        for each in working:
+            if each.done():
+                each.result()  # none ends by itself: this raises what went wrong
+    finally:
+        await tasks.end(working)

@@ -154,7 +154,12 @@ def _speaker_container(image: str, mounts: list[dict[str, str]]) -> dict[str, An
 
 
 def _environment(gateway: EgressGateway, uid: str, settings: PlannerSettings) -> list[dict[str, Any]]:
-    fields = (("POD_NAME", "metadata.name"), ("POD_NAMESPACE", "metadata.namespace"), ("POD_UID", "metadata.uid"))
+    fields = (
+        ("POD_NAME", "metadata.name"),
+        ("POD_NAMESPACE", "metadata.namespace"),
+        ("POD_UID", "metadata.uid"),
+        ("POD_IPS", "status.podIPs"),
+    )
     environment: list[dict[str, Any]] = [
         {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}} for name, path in fields
     ]

@@ -1,0 +1,161 @@
+"""The agent's side of the BFD speaker: its config file, and what becomes of its sessions. The speaker needs no more."""
+
+import asyncio
+import json
+import os
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from veg_contracts import subjects
+from veg_contracts.addresses import family
+from veg_contracts.base import Value
+from veg_contracts.envelope import Envelope, type_name
+from veg_contracts.events import SpeakerChanged
+from veg_contracts.intent import PodBfd
+from veg_gw_agent.settings import AgentSettings, Pod
+from veg_runtime import clock, logs
+
+CONFIG_FILE: Final = "bfd.json"
+SOCKET_FILE: Final = "bfdd.sock"
+_RETRY_S: Final = 1.0
+# While the bus is away. Older changes are the first to go: what a session is now says more.
+_WAITING_MAX: Final = 1000
+_NONE: Final = PodBfd(min_rx=1000, min_tx=1000, multiplier=3)
+
+log = logs.get("speaker")
+
+
+class Change(Value, frozen=True, kw_only=True):
+    """One line of the speaker's events."""
+
+    local: str
+    remote: str
+    state: str
+    previous: str
+    diagnostic: str
+    remote_state: str
+    at: str
+    min_rx_ms: int
+    min_tx_ms: int
+    detect_ms: int
+
+
+def file_content(bfd: PodBfd | None, addresses: Sequence[str]) -> str:
+    """The speaker's config file for a pod with these addresses: a session with each peer of a family that it has."""
+    wanted = bfd or _NONE
+    sessions = [
+        {"local": local, "remote": remote}
+        for remote in wanted.peers
+        for local in addresses
+        if family(local) == family(remote)
+    ]
+    timers = {"min_rx_ms": wanted.min_rx, "min_tx_ms": wanted.min_tx, "multiplier": wanted.multiplier}
+    return json.dumps({**timers, "sessions": sessions}, indent=1) + "\n"
+
+
+def configure(directory: Path, bfd: PodBfd | None, addresses: Sequence[str]) -> bool:
+    """Have the speaker's config file say this; whether that is a change.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file, text = directory / CONFIG_FILE, file_content(bfd, addresses)
+    if not directory.is_dir() and bfd is None:
+        return False  # there is no speaker in this pod
+    if file.exists() and file.read_text() == text:
+        return False
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
+    return True
+
+
+def release(directory: Path, file: str, released: bool) -> None:
+    """Say, or unsay, to the containers of this pod that they may stop.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if released:
+        (directory / file).touch()
+    else:
+        (directory / file).unlink(missing_ok=True)
+
+
+class Changes:
+    """What happened to the sessions and is still to be published, in order."""
+
+    def __init__(self, settings: AgentSettings, pod: Pod) -> None:
+        self._settings = settings
+        self._pod = pod
+        self._waiting: deque[Envelope] = deque(maxlen=_WAITING_MAX)
+        self._filled = asyncio.Event()
+        self._told: dict[tuple[str, str], str] = {}
+
+    async def follow(self) -> None:
+        """Take in what the speaker tells, through every restart of it."""
+        socket = Path(self._settings.bfd_dir) / SOCKET_FILE
+        while True:
+            try:
+                reader, writer = await asyncio.open_unix_connection(os.fspath(socket))
+            except OSError:
+                await asyncio.sleep(_RETRY_S)  # there is no speaker, or it is starting
+                continue
+            try:
+                writer.write(b"events\n")
+                while line := await reader.readline():
+                    self._take(line)
+            except (OSError, ValueError) as error:
+                log.warning("speaker lost", reason=str(error))
+            finally:
+                writer.close()
+            await asyncio.sleep(_RETRY_S)
+
+    async def get(self) -> Envelope:
+        """Wait for the oldest; it stays in place until `done`."""
+        while not self._waiting:
+            self._filled.clear()
+            await self._filled.wait()
+        return self._waiting[0]
+
+    def done(self, envelope: Envelope) -> None:
+        if self._waiting and self._waiting[0] is envelope:
+            self._waiting.popleft()
+
+    def _take(self, line: bytes) -> None:
+        try:
+            change = msgspec.json.decode(line, type=Change)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            log.warning("line of the speaker not read", reason=str(error))
+            return
+        key = (change.local, change.remote)
+        if self._told.get(key) == change.state:
+            return  # said again after a reconnection
+        self._told[key] = change.state
+        log.info("session", **msgspec.structs.asdict(change))
+        self._waiting.append(_envelope(change, self._settings, self._pod))
+        self._filled.set()
+
+
+def _envelope(change: Change, settings: AgentSettings, pod: Pod) -> Envelope:
+    identity = f"agent/{pod.uid}/session/{change.local}/{change.remote}/{change.at}"
+    values: dict[str, Any] = msgspec.structs.asdict(change)
+    for name in ("min_rx", "min_tx", "detect"):
+        values[name] = values.pop(f"{name}_ms")
+    data = SpeakerChanged(
+        gateway=settings.gateway, gateway_uid=settings.gateway_uid, pod=pod.name, pod_uid=pod.uid, **values
+    )
+    return Envelope(
+        id=identity,
+        source="veg/gw-agent",
+        type=type_name(data),
+        subject=subjects.agent_event(settings.gateway, pod.name),
+        time=clock.now(),
+        data=data,
+        correlation_id=identity,
+        traceparent=clock.new_traceparent(),
+    )
