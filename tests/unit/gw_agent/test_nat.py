@@ -90,17 +90,17 @@ def test_a_source_of_length_zero_is_written_as_iptables_writes_it() -> None:
     assert nat.wanted(config(sources=[source("0.0.0.0/0")]), "4") == (EVERYTHING,)
 
 
-def test_by_default_snat_forwarded_sources_return_first_and_the_rest_is_masqueraded_last() -> None:
+def test_by_default_snat_forwarded_sources_return_after_those_with_snat_and_the_rest_is_masqueraded_last() -> None:
     selecting = config(
         sources=[source("10.16.0.0/16"), source("10.17.0.0/16", snat=False)],
         lingering=[source("10.18.0.0/16"), source("10.19.0.0/16", snat=False)],
         default_snat=True,
     )
     assert nat.wanted(selecting, "4") == (
-        forwarded("10.17.0.0/16"),
-        forwarded("10.19.0.0/16"),
         rule("10.16.0.0/16"),
         rule("10.18.0.0/16"),
+        forwarded("10.17.0.0/16"),
+        forwarded("10.19.0.0/16"),
         THE_REST,
     )
     assert nat.wanted(selecting, "6") == ()
