@@ -1,10 +1,11 @@
 """One BFD session as a value: what a packet, the time, or a new configuration makes of it (RFC 5880, 6.8). Pure.
 
-Two things differ from what the RFC has, both for OVN (`docs/decisions/0009-bfd-speaker.md`):
+Three things differ from what the RFC has, both for OVN (`docs/decisions/0009-bfd-speaker.md`):
 - Required Min RX is announced as it is configured in every state. OVN sends its next packet by it; a second announced
   until Up would be longer than its own detection time.
 - A discriminator of ours that is not known is taken for zero in state Down or AdminDown: OVN goes on sending the one of
   a speaker that has been restarted, and the session would never return.
+- A detection time that the peer shortens counts from its next packet on, see `received`.
 """
 
 from dataclasses import dataclass, replace
@@ -112,11 +113,13 @@ def received(session: Session, heard: Packet, now: float) -> Session:
         multiplier=heard.detect_mult,
         demand=heard.demand,
     )
-    session = replace(session, peer=peer)
+    # A peer that announces shorter intervals may have its next packet still scheduled by the longer ones, as OVN has:
+    # the detection time becomes shorter one packet later.
+    before_us, session = session.detection_us, replace(session, peer=peer)
     if heard.final and session.polling:
         session = _in_force(replace(session, polling=False))
     session = _moved(session, heard.state)
-    return replace(session, detect_at=now + session.detection_us / 1e6)
+    return replace(session, detect_at=now + max(before_us, session.detection_us) / 1e6)
 
 
 def elapsed(session: Session, now: float) -> Session:
