@@ -252,7 +252,7 @@ def _nat(gateway: Gateway, mine: Claims, inside: Inside, version: str) -> Iterat
     rest = "-A POSTROUTING -o net1 -j MASQUERADE --random-fully"
     if set(more) != returns | {rest}:
         yield f"selected pods need {sorted(returns)} and {rest!r}, there is {more}"
-    elif rules[-1] != rest or any(line not in returns for line in rules[: len(returns)]):
+    elif rules[-1] != rest or any(line not in returns for line in rules[-1 - len(returns) : -1]):
         yield f"the order of the NAT rules: {rules}"
 
 

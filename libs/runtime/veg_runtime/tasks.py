@@ -1,10 +1,11 @@
 """Ending asyncio tasks for certain."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from typing import Any, Final
 
 _AGAIN_S: Final = 2.0  # long enough for what a task does on its way out
+_INNER_AGAIN_S: Final = 0.5  # before whoever ends the task that waits here loses patience
 
 
 async def end(tasks: Collection[asyncio.Task[Any]], *, again_s: float = _AGAIN_S) -> None:
@@ -18,3 +19,17 @@ async def end(tasks: Collection[asyncio.Task[Any]], *, again_s: float = _AGAIN_S
         for task in running:
             task.cancel()
         _, running = await asyncio.wait(running, timeout=again_s)
+
+
+async def together(*work: Coroutine[Any, Any, None], again_s: float = _INNER_AGAIN_S) -> None:
+    """Run all until one ends, then end the others; raises what that one raised.
+
+    Like `asyncio.TaskGroup`, but that one cancels its tasks once only, however often it is cancelled itself.
+    """
+    running = [asyncio.create_task(item) for item in work]
+    try:
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end(running, again_s=again_s)
+    for task in done:
+        task.result()

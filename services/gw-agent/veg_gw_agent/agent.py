@@ -7,8 +7,7 @@ from pathlib import Path
 from veg_contracts.envelope import Envelope
 from veg_contracts.intent import PodConfig
 from veg_gw_agent import config as configs
-from veg_gw_agent import disk, outcomes, speaker
-from veg_gw_agent.drain import RELEASED_FILE
+from veg_gw_agent import disk, drain, outcomes, speaker
 from veg_gw_agent.ensure import EnsureError, ensure
 from veg_gw_agent.settings import AgentSettings, Pod
 from veg_gw_agent.state import Held, Progress, judge, retry_delay_s
@@ -54,6 +53,7 @@ class Agent:
         self._changed = asyncio.Event()
         self._attempts = 0
         self._noted = ""
+        self._removed = False
         self._released: bool | None = None
         self.outbox = Outbox()
         self.sessions = speaker.Changes(settings, pod)
@@ -65,19 +65,22 @@ class Agent:
         if held is not None and self._accepts(held.config):
             self._take(held)
             self._saved = held
+            self._show_released()
 
     def offer(self, headers: Mapping[str, str], body: bytes) -> None:
         """A value of the key, new or seen before: take it, or leave it and say why, once."""
         if headers.get("KV-Operation") in ("DEL", "PURGE"):
-            # The gateway is gone from OVN: nobody sends this pod anything, and what it has does no harm.
             self._note("the config was removed from the bus; the held one stays")
-            self._release(True)
+            self._removed = True
+            self._show_released()
             return
         try:
             config = configs.read(body)
         except configs.MalformedConfigError as error:
             self._note(f"malformed config, the held one stays: {error}")
             return
+        # A successor of the same name: the removal itself may never be seen, as the bus keeps the last value only.
+        self._removed = self._held is not None and config.gateway_uid != self._settings.gateway_uid
         if self._accepts(config):
             held = Held(
                 config=config,
@@ -86,6 +89,7 @@ class Agent:
                 traceparent=headers.get("traceparent", ""),
             )
             self._take(held)
+        self._show_released()
 
     async def keep_applied(self) -> None:
         """Apply the held config at once when it changes, after a back-off when that failed, else every resync."""
@@ -105,8 +109,6 @@ class Agent:
     def _take(self, held: Held) -> None:
         log.info("config taken", generation=held.config.generation, cause=held.causation_id)
         self._held = held
-        namespace = held.config.gateway.partition("/")[0]
-        self._release(f"{namespace}/{self._pod.name}" in held.config.released)
         self._progress = self._progress.restarted()
         self._attempts = 0
         self._noted = ""
@@ -133,12 +135,12 @@ class Agent:
         problems: list[str] = []
         if self._saved is not held:
             problems += await asyncio.to_thread(self._save, held)
-        problems += await asyncio.to_thread(self._configure_speaker, held.config)
         changes: tuple[str, ...] = ()
         try:
             changes = await asyncio.to_thread(ensure, held.config)
         except EnsureError as error:
             problems.append(str(error))
+        problems += await asyncio.to_thread(self._configure_speaker, held.config)  # its packets need what is set above
         if held is not self._held:
             return  # a newer config came meanwhile: it is applied next, and reported instead of this one
         generation = held.config.generation
@@ -172,19 +174,23 @@ class Agent:
             if speaker.configure(Path(self._settings.bfd_dir), config.bfd, self._pod.ips):
                 log.info("speaker configured", bfd=config.bfd)
         except OSError as error:
-            return [f"{self._settings.bfd_dir}: {error.strerror}"]
+            return [f"config of the BFD speaker in {self._settings.bfd_dir}: {error.strerror}"]
         return []
 
-    def _release(self, released: bool) -> None:
-        """Tell the containers of this pod whether they may stop."""
-        if released == self._released:
-            return
+    def _show_released(self) -> None:
+        """Tell the containers of this pod whether they may stop: no chassis sends it anything any more.
+
+        That is so, too, when the gateway is gone: its config is removed after its rows. Shown again at every look.
+        """
+        released = self._removed or (self._held is not None and self._pod.key in self._held.config.released)
         try:
-            speaker.release(Path(self._settings.bfd_dir), RELEASED_FILE, released)
+            drain.show(self._settings.bfd_dir, released)
         except OSError as error:
-            log.error("not released", directory=self._settings.bfd_dir, reason=error.strerror)  # noqa: TRY400
-            return
-        log.info("released" if released else "in service")
+            if released != self._released:
+                log.error("cannot show that the pod is released", directory=self._settings.bfd_dir, reason=str(error))  # noqa: TRY400
+        else:
+            if released != self._released:
+                log.info("released" if released else "in service")
         self._released = released
 
     def _save(self, value: Held | Progress) -> list[str]:

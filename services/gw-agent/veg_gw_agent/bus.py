@@ -18,7 +18,7 @@ from veg_contracts import subjects
 from veg_gw_agent.agent import Agent, Outbox
 from veg_gw_agent.settings import AgentSettings
 from veg_gw_agent.speaker import Changes
-from veg_runtime import bus, logs
+from veg_runtime import bus, logs, tasks
 
 ROLE: Final = "gw-agent"
 _LOOK_S: Final = 5.0
@@ -37,11 +37,11 @@ async def stay_connected(settings: AgentSettings, agent: Agent) -> None:
     while True:
         client = await bus.connect(settings, ROLE)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_watch(client, settings.gateway, agent))
-                tasks.create_task(_publish(bus.jetstream(client), agent.outbox))
-                tasks.create_task(_publish(bus.jetstream(client), agent.sessions))
-        except* _ClosedError:
+            js = bus.jetstream(client)
+            await tasks.together(
+                _watch(client, settings.gateway, agent), _publish(js, agent.outbox), _publish(js, agent.sessions)
+            )
+        except _ClosedError:
             log.warning("connection closed, making a new one")
         finally:
             await client.close()

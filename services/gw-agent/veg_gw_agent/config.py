@@ -7,10 +7,13 @@ from typing import Final
 import msgspec
 
 from veg_contracts.addresses import FAMILIES, family, masked, parse
-from veg_contracts.intent import PodConfig, Route
+from veg_contracts.intent import PodBfd, PodConfig, Route
 
 # Linux takes more; these need no quotes in a rule, and mean one interface (iptables takes "net+" for many).
 _INTERFACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,14}")
+# RFC 5880, 4.1: 32 bits of microseconds, and 8 bits.
+_INTERVAL_MAX_MS: Final = (2**32 - 1) // 1000
+_MULTIPLIER_MAX: Final = 255
 
 
 class MalformedConfigError(ValueError):
@@ -53,8 +56,25 @@ def _problems(config: PodConfig) -> Iterator[str]:
     for name in ("sources", "lingering"):
         for index, source in enumerate(getattr(config, name)):
             yield from _no_cidr(f"{name}[{index}].cidr", source.cidr)
+    yield from _routes_problems(config.routes)
+    if config.bfd is not None:
+        yield from _bfd_problems(config.bfd)
+
+
+def _bfd_problems(bfd: PodBfd) -> Iterator[str]:
+    for name, most in (("min_rx", _INTERVAL_MAX_MS), ("min_tx", _INTERVAL_MAX_MS), ("multiplier", _MULTIPLIER_MAX)):
+        if not 1 <= getattr(bfd, name) <= most:
+            yield f"bfd.{name}: {getattr(bfd, name)}, must be from 1 to {most}"
+    for index, peer in enumerate(bfd.peers):
+        if _raises(_address, peer):
+            yield f"bfd.peers[{index}]: {peer!r} is no address"
+        elif peer in bfd.peers[:index]:
+            yield f"bfd.peers[{index}]: {peer!r} is there twice"
+
+
+def _routes_problems(routes: tuple[Route, ...]) -> Iterator[str]:
     ways: set[tuple[str, str]] = set()
-    for index, route in enumerate(config.routes):
+    for index, route in enumerate(routes):
         yield from _route_problems(f"routes[{index}]", route)
         way = (route.destination, route.gateway)
         if way in ways:

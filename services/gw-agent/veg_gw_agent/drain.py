@@ -14,6 +14,19 @@ _LOOK_S: Final = 0.1
 _UNDER_WAY_S: Final = 0.5
 
 
+def show(directory: str, released: bool) -> None:
+    """Let the sign that this pod is released be there, or not. Where there is no such directory nobody waits for it.
+
+    Raises:
+        OSError: it cannot be written or removed.
+    """
+    file = Path(directory) / RELEASED_FILE
+    if not released:
+        file.unlink(missing_ok=True)
+    elif file.parent.is_dir():
+        file.touch()
+
+
 def wait(directory: str, timeout_s: float) -> str:
     """Wait until the agent says that the pod is released; what came of it, as a sentence."""
     file, started = Path(directory) / RELEASED_FILE, time.monotonic()

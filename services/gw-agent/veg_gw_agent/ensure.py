@@ -65,11 +65,11 @@ def ensure(config: PodConfig) -> tuple[str, ...]:
             _check_forwarding(family)
         with done.step():
             done.changes += _ensure_tracking(family)  # before NAT, and whether or not there is any
-        with done.step():
-            done.changes += _ensure_untracked(family, bfd=config.bfd is not None)
     with done.step():
         _ensure_routes(config, done)
     for family in _families(config):
+        with done.step():
+            done.changes += _ensure_untracked(family, bfd=config.bfd is not None and family in config.families)
         with done.step():
             done.changes += _ensure_nat(config, family)
     if done.problems:

@@ -1,4 +1,4 @@
-"""The command `gw-agent`. Imports are inside the subcommands: `ready` is a probe and must start fast."""
+"""The command `gw-agent`. Imports are inside the subcommands: `ready` and `drain` must start fast."""
 
 import argparse
 import os
@@ -11,7 +11,8 @@ _EXIT_SETTINGS: Final = 2
 
 _EPILOG: Final = """\
 environment:
-  POD_NAME, POD_UID           the pod (downward API)
+  POD_NAME, POD_NAMESPACE, POD_UID
+                              the pod (downward API)
   VEG_GATEWAY                 its gateway, namespace/name
   VEG_GATEWAY_UID             and the uid of that gateway
   VEG_NATS_URL, VEG_NATS_USER, VEG_NATS_PASSWORD
@@ -21,10 +22,11 @@ environment:
   VEG_RESYNC_S                how often the pod is checked and repaired (default 10)
   VEG_INTERNAL_INTERFACE      for init only (default eth0)
   POD_IPS                     the pod's addresses, by commas (downward API): the local ends of BFD sessions
-  VEG_BFD_DIR                 shared with the BFD speaker (default /run/veg-bfd)
+  VEG_BFD_DIR                 shared with the BFD speaker: its config, and the sign that the pod is drained
+                              (default /run/veg-bfd)
   VEG_LOG_LEVEL               debug, info, warning or error (default info)
 
-exit codes: 0 done, or ready; 1 failed, or not ready; 2 wrong usage or settings
+exit codes: 0 done, or ready (drain: always); 1 failed, or not ready; 2 wrong usage or settings
 """
 
 
@@ -47,9 +49,13 @@ def main(arguments: list[str] | None = None) -> int:
     return {"init": _init, "run": _run, "ready": _ready}[options.command]()
 
 
+def _bfd_dir() -> str:
+    return os.environ.get("VEG_BFD_DIR") or drain.SHARED_DIR
+
+
 def _drain(timeout_s: float) -> int:
-    said = drain.wait(os.environ.get("VEG_BFD_DIR") or drain.SHARED_DIR, timeout_s)
-    sys.stdout.write(f"{said}\n")
+    """A hook that fails keeps no pod alive, so it never does."""
+    sys.stdout.write(f"{drain.wait(_bfd_dir(), timeout_s)}\n")
     return 0
 
 
@@ -66,7 +72,7 @@ def _ready() -> int:
 def _init() -> int:
     from veg_gw_agent import start  # noqa: PLC0415
 
-    return start.init(_state_dir(), os.environ.get("VEG_INTERNAL_INTERFACE") or "eth0")
+    return start.init(_state_dir(), _bfd_dir(), os.environ.get("VEG_INTERNAL_INTERFACE") or "eth0")
 
 
 def _run() -> int:

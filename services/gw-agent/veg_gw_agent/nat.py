@@ -100,7 +100,7 @@ def untracked_input(saved: str, *, bfd: bool) -> str:
     if bfd:
         lines = [rule for rule in _UNTRACKED_RULES if rule not in there]
     else:
-        lines = [f"-D {rule.removeprefix('-A ')}" for rule in there if rule in _UNTRACKED_RULES]
+        lines = [f"-D {rule.removeprefix('-A ')}" for rule in there if rule in _UNTRACKED_RULES]  # doubles too
     return "\n".join([f"*{UNTRACKED_TABLE}", *lines, "COMMIT", ""]) if lines else ""
 
 

@@ -22,11 +22,16 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
 
 
 class Pod(Value, frozen=True, kw_only=True):
-    """The pod this agent runs in."""
+    """The pod this agent runs in. `ips` are its internal addresses, one of each family."""
 
     name: str
+    namespace: str
     uid: str
     ips: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
 
 
 def pod(environ: Mapping[str, str] | None = None) -> Pod:
@@ -37,8 +42,13 @@ def pod(environ: Mapping[str, str] | None = None) -> Pod:
     """
     environ = os.environ if environ is None else environ
     values = {}
-    for variable in ("POD_NAME", "POD_UID"):
+    for variable in ("POD_NAME", "POD_NAMESPACE", "POD_UID"):
         if not environ.get(variable):
             raise SettingsError(f"environment variable {variable} is not set")
         values[variable] = environ[variable]
-    return Pod(name=values["POD_NAME"], uid=values["POD_UID"], ips=split(environ.get("POD_IPS", "")))
+    return Pod(
+        name=values["POD_NAME"],
+        namespace=values["POD_NAMESPACE"],
+        uid=values["POD_UID"],
+        ips=split(environ.get("POD_IPS", "")),
+    )

@@ -44,6 +44,11 @@ class Change(Value, frozen=True, kw_only=True):
     detect_ms: int
 
 
+def same(one: Change | None, other: Change) -> bool:
+    """Whether both say the same of a session, apart from since when and what was before."""
+    return one is not None and one == msgspec.structs.replace(other, at=one.at, previous=one.previous)
+
+
 def file_content(bfd: PodBfd | None, addresses: Sequence[str]) -> str:
     """The speaker's config file for a pod with these addresses: a session with each peer of a family that it has."""
     wanted = bfd or _NONE
@@ -69,32 +74,21 @@ def configure(directory: Path, bfd: PodBfd | None, addresses: Sequence[str]) -> 
     if file.exists() and file.read_text() == text:
         return False
     new = file.with_suffix(".new")
+    new.unlink(missing_ok=True)  # one that `init` left behind, which is another user, could not be written
     new.write_text(text)
     new.replace(file)
     return True
 
 
-def release(directory: Path, file: str, released: bool) -> None:
-    """Say, or unsay, to the containers of this pod that they may stop.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    if released:
-        (directory / file).touch()
-    else:
-        (directory / file).unlink(missing_ok=True)
-
-
 class Changes:
     """What happened to the sessions and is still to be published, in order."""
 
-    def __init__(self, settings: AgentSettings, pod: Pod) -> None:
+    def __init__(self, settings: AgentSettings, pod: Pod, waiting_max: int = _WAITING_MAX) -> None:
         self._settings = settings
         self._pod = pod
-        self._waiting: deque[Envelope] = deque(maxlen=_WAITING_MAX)
+        self._waiting: deque[Envelope] = deque(maxlen=waiting_max)
         self._filled = asyncio.Event()
-        self._told: dict[tuple[str, str], str] = {}
+        self._told: dict[tuple[str, str], Change] = {}
 
     async def follow(self) -> None:
         """Take in what the speaker tells, through every restart of it."""
@@ -129,14 +123,16 @@ class Changes:
     def _take(self, line: bytes) -> None:
         try:
             change = msgspec.json.decode(line, type=Change)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             log.warning("line of the speaker not read", reason=str(error))
             return
         key = (change.local, change.remote)
-        if self._told.get(key) == change.state:
+        if same(self._told.get(key), change):
             return  # said again after a reconnection
-        self._told[key] = change.state
+        self._told[key] = change
         log.info("session", **msgspec.structs.asdict(change))
+        if len(self._waiting) == self._waiting.maxlen:
+            log.warning("change of a BFD session dropped, the bus is away for too long", id=self._waiting[0].id)
         self._waiting.append(_envelope(change, self._settings, self._pod))
         self._filled.set()
 

@@ -1,10 +1,14 @@
 """What `gw-agent init` and `gw-agent run` do: set up, work, and stop on SIGTERM or SIGINT."""
 
 import asyncio
+import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+from veg_contracts.addresses import split
+from veg_gw_agent import disk, speaker
 from veg_gw_agent.ensure import ensure_forwarding
 from veg_gw_agent.privileged.errors import KernelError
 from veg_gw_agent.readiness import PROGRESS_FILE
@@ -13,11 +17,11 @@ from veg_runtime import logs, tasks
 from veg_runtime.settings import SettingsError, load
 
 
-def init(state_dir: str, internal_interface: str) -> int:
+def init(state_dir: str, bfd_dir: str, internal_interface: str) -> int:
     """Prepare the pod's network namespace.
 
     It runs whenever the namespace is new. The state directory may be older than that: what it says was applied is
-    not true any more, while the config in it still holds.
+    not true any more, while the config in it still holds, for the BFD speaker too.
     """
     try:
         (Path(state_dir) / PROGRESS_FILE).unlink(missing_ok=True)
@@ -27,7 +31,15 @@ def init(state_dir: str, internal_interface: str) -> int:
         return 1
     for change in changes:
         sys.stdout.write(f"{change}\n")
+    _prepare_speaker(Path(state_dir), Path(bfd_dir))
     return 0
+
+
+def _prepare_speaker(state_dir: Path, bfd_dir: Path) -> None:
+    """So that the sessions need not wait for the agent. If it cannot be done, the agent says why."""
+    if held := disk.load_held(state_dir):
+        with suppress(OSError):
+            speaker.configure(bfd_dir, held.config.bfd, split(os.environ.get("POD_IPS", "")))
 
 
 def run() -> None:
@@ -66,12 +78,4 @@ async def _work(settings: AgentSettings, this_pod: Pod) -> None:
 
     agent = Agent(settings, this_pod)
     agent.restore()
-    work = (agent.keep_applied(), bus.stay_connected(settings, agent), agent.sessions.follow())
-    working = [asyncio.create_task(each) for each in work]
-    try:
-        await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
-        for each in working:
-            if each.done():
-                each.result()  # none ends by itself: this raises what went wrong
-    finally:
-        await tasks.end(working)
+    await tasks.together(agent.keep_applied(), bus.stay_connected(settings, agent), agent.sessions.follow())

@@ -1,10 +1,7 @@
 """The agent as a whole: real kernel, real tools, real bus; the user of the process has NET_ADMIN and NET_RAW only."""
 
-import subprocess
-from collections.abc import Callable
-from typing import Any, Protocol
+from functional.gw_agent.pod import Agent, Bus, Config, Machine, Wait
 
-from veg_contracts.envelope import Envelope
 from veg_contracts.events import ConfigApplied, ConfigFailed
 from veg_contracts.intent import PodConfig, Route
 
@@ -20,34 +17,6 @@ ROUTES = [
     "10.16.0.0/16 dev eth0 proto kernel scope link src 10.16.0.12",
     "172.17.0.0/16 dev net1 proto kernel scope link src 172.17.0.11",
 ]
-
-Config = Callable[..., PodConfig]
-Wait = Callable[..., Any]
-
-
-class Machine(Protocol):
-    def run(self, role: str, *command: str, stdin: str = "") -> str: ...
-    def routes(self) -> list[str]: ...
-    def nat(self, family: str = "") -> list[str]: ...
-
-
-class Bus(Protocol):
-    def start(self, streams: bool = True) -> None: ...
-    def kill(self) -> None: ...
-    def put(self, config: PodConfig | bytes, headers: dict[str, str] | None = None) -> None: ...
-    def events(self) -> list[Envelope]: ...
-    def ids(self) -> list[str]: ...
-
-
-class Agent(Protocol):
-    process: subprocess.Popen[str]
-
-    def init(self) -> str: ...
-    def start(self, **environ: str) -> None: ...
-    def kill(self) -> None: ...
-    def log(self) -> str: ...
-    def says(self, text: str) -> None: ...
-    def ready(self) -> tuple[bool, str]: ...
 
 
 def rule(cidr: str) -> str:

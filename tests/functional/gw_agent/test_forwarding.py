@@ -1,14 +1,12 @@
 """Sources without SNAT, SNAT by default, and the change from one to the other: with real packets of both families."""
 
-import subprocess
 from collections.abc import Callable
-from typing import Any, Protocol
 
 import msgspec
 import pytest
+from functional.gw_agent.pod import Agent, Bus, Config, Machine, Wait
 from functional.gw_agent.traffic import Connection, seen, serve
 
-from veg_contracts.envelope import Envelope
 from veg_contracts.events import ConfigApplied
 from veg_contracts.intent import PodConfig, Route
 
@@ -30,27 +28,6 @@ ROUTES = (
 )
 SERVER, SERVER6, OWN, OWN6 = "172.17.0.1", "fd00:172:17::1", "172.17.0.11", "fd00:172:17::11"
 THE_REST = "-A POSTROUTING -o net1 -j MASQUERADE --random-fully"
-
-Config = Callable[..., PodConfig]
-Wait = Callable[..., Any]
-
-
-class Machine(Protocol):
-    def run(self, role: str, *command: str, stdin: str = "") -> str: ...
-    def start(self, role: str, *command: str, **options: Any) -> "subprocess.Popen[str]": ...
-    def nat(self, family: str = "") -> list[str]: ...
-
-
-class Bus(Protocol):
-    def start(self, streams: bool = True) -> None: ...
-    def put(self, config: PodConfig | bytes) -> None: ...
-    def events(self) -> list[Envelope]: ...
-
-
-class Agent(Protocol):
-    def start(self, **environ: str) -> None: ...
-    def applies(self, generation: int) -> None: ...
-    def says(self, text: str) -> None: ...
 
 
 def rule(cidr: str) -> str:
@@ -97,13 +74,25 @@ def test_by_default_snat_all_but_the_forwarded_sources_leave_under_the_own_addre
 ) -> None:
     selecting = config(1, "10.30.0.0/16", plain=("10.20.0.0/16", "fd00:10:20::/112"))
     apply(msgspec.structs.replace(selecting, default_snat=True))
-    assert machine.nat() == [forwarded("10.20.0.0/16"), rule("10.30.0.0/16"), THE_REST]
+    assert machine.nat() == [rule("10.30.0.0/16"), forwarded("10.20.0.0/16"), THE_REST]
     assert machine.nat("6") == [forwarded("fd00:10:20::/112"), THE_REST]
     assert [seen(machine, source) for source in ("10.16.0.9", "10.20.0.9", "10.30.0.9")] == [OWN, "10.20.0.9", OWN]
     assert [seen(machine, source, SERVER6) for source in ("fd00:10:16::9", "fd00:10:20::9")] == [OWN6, "fd00:10:20::9"]
     [applied] = [event.data for event in bus.events()]
     assert isinstance(applied, ConfigApplied)
     assert applied.default_snat
+
+
+@pytest.mark.parametrize("selecting", [False, True])
+def test_snat_wins_where_sources_lie_in_one_another(
+    machine: Machine, config: Config, apply: Callable[[PodConfig], None], selecting: bool
+) -> None:
+    inside = config(1, "10.20.0.0/16", "fd00:10:16::/112", plain=("10.20.0.0/24", "fd00:10:16::9/128"))
+    apply(msgspec.structs.replace(inside, default_snat=selecting))
+    assert [seen(machine, "10.20.0.9"), seen(machine, "fd00:10:16::9", SERVER6)] == [OWN, OWN6]
+    outside = config(2, "10.20.0.0/24", plain=("10.20.0.0/16",))
+    apply(msgspec.structs.replace(outside, default_snat=selecting))
+    assert seen(machine, "10.20.0.9") == OWN
 
 
 def test_connections_go_on_when_snat_by_default_comes_and_goes(
@@ -153,7 +142,7 @@ def test_an_order_that_somebody_changed_is_repaired(
 ) -> None:
     selecting = config(1, "10.30.0.0/16", plain=("10.16.0.0/16", "10.20.0.0/16"))
     apply(msgspec.structs.replace(selecting, default_snat=True))
-    rules = [forwarded("10.16.0.0/16"), forwarded("10.20.0.0/16"), rule("10.30.0.0/16"), THE_REST]
+    rules = [rule("10.30.0.0/16"), forwarded("10.16.0.0/16"), forwarded("10.20.0.0/16"), THE_REST]
     assert machine.nat() == rules
     words = THE_REST.split()[1:]
     machine.run("gateway", "iptables", "-t", "nat", "-D", *words)

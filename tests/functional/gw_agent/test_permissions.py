@@ -2,21 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 import nats.errors
 import pytest
+from functional.gw_agent.pod import Bus
 from nats.js import JetStreamContext
 
 from veg_contracts import subjects
 from veg_contracts.intent import PodConfig
-
-
-class Bus(Protocol):
-    def start(self, streams: bool = True) -> None: ...
-    def put(self, config: PodConfig) -> None: ...
-    def call(self, work: Callable[[JetStreamContext], Coroutine[Any, Any, Any]], role: str = "planner") -> Any: ...
-
 
 REFUSED: dict[str, Callable[[JetStreamContext], Coroutine[Any, Any, Any]]] = {
     "write a config": lambda js: js.publish(subjects.config_subject("default/gateway1"), b"{}"),

@@ -2,33 +2,9 @@
 
 import re
 import subprocess
-from collections.abc import Callable
-from typing import Any, Protocol
 
+from functional.gw_agent.pod import Agent, Bus, Config, Machine, Wait
 from functional.gw_agent.traffic import Connection, serve
-
-from veg_contracts.intent import PodConfig
-
-Config = Callable[..., PodConfig]
-Wait = Callable[..., Any]
-
-
-class Machine(Protocol):
-    def run(self, role: str, *command: str, stdin: str = "") -> str: ...
-    def start(self, role: str, *command: str, **options: Any) -> "subprocess.Popen[str]": ...
-    def nat(self, family: str = "") -> list[str]: ...
-
-
-class Bus(Protocol):
-    def start(self, streams: bool = True) -> None: ...
-    def kill(self) -> None: ...
-    def put(self, config: PodConfig | bytes) -> None: ...
-
-
-class Agent(Protocol):
-    def start(self, **environ: str) -> None: ...
-    def kill(self) -> None: ...
-    def ready(self) -> tuple[bool, str]: ...
 
 
 def test_connections_go_on_through_every_change(

@@ -2,10 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-Wait = Callable[..., Any]
+from functional.gw_agent.pod import Machine, Wait
 
 # Answers each line with the number in it and the address it saw. One socket for both families.
 _SERVER = """
@@ -37,11 +36,6 @@ while number == 0 or not select.select([sys.stdin], [], [], 0.01)[0]:
     seen.add(address)
 print(",".join(sorted(seen)), number, round(longest * 1000))
 """
-
-
-class Machine(Protocol):
-    def run(self, role: str, *command: str, stdin: str = "") -> str: ...
-    def start(self, role: str, *command: str, **options: Any) -> "subprocess.Popen[str]": ...
 
 
 class Seen(NamedTuple):

@@ -14,10 +14,12 @@ GOOD: dict[str, Any] = {
     "routes": [{"destination": "10.17.0.0/16", "gateway": "10.16.0.1", "interface": "eth0"}],
 }
 ROUTE = GOOD["routes"][0]
+BFD: dict[str, Any] = {"min_rx": 100, "min_tx": 100, "multiplier": 3, "peers": ["10.255.255.255", "fd00::1"]}
 
 
 def test_a_good_one_is_read() -> None:
     assert configs.read(json.dumps(GOOD).encode()).generation == 3
+    assert configs.read(json.dumps(GOOD | {"bfd": BFD}).encode()).bfd is not None
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,11 @@ def test_a_good_one_is_read() -> None:
         ({"external_interface": "net1\n-F"}, "external_interface: 'net1\\n-F' is no name of an interface"),
         ({"internal_interface": "eth+"}, "internal_interface: 'eth+' is no name of an interface"),
         ({"routes": [ROUTE, ROUTE]}, "routes[1]: the way to '10.17.0.0/16' via '10.16.0.1' is there twice"),
+        ({"bfd": BFD | {"min_rx": 0}}, "bfd.min_rx: 0, must be from 1 to 4294967"),
+        ({"bfd": BFD | {"min_tx": 2**32}}, "bfd.min_tx: 4294967296, must be from 1 to 4294967"),
+        ({"bfd": BFD | {"multiplier": 256}}, "bfd.multiplier: 256, must be from 1 to 255"),
+        ({"bfd": BFD | {"peers": ["10.0.0.0/8"]}}, "bfd.peers[0]: '10.0.0.0/8' is no address"),
+        ({"bfd": BFD | {"peers": ["fd00::1", "fd00::1"]}}, "bfd.peers[1]: 'fd00::1' is there twice"),
     ],
 )
 def test_a_malformed_one_names_the_field(change: dict[str, Any], says: str) -> None:

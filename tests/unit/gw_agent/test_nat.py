@@ -158,6 +158,21 @@ def test_tracking_is_kept_on_by_one_rule() -> None:
     assert nat.tracking_input(text) == ""
 
 
+UNTRACKED = [f"{chain} -p udp -m udp --dport 3784 -j CT --notrack" for chain in ("PREROUTING", "OUTPUT")]
+FOREIGN = "PREROUTING -p udp -m udp --dport 53 -j CT --notrack"
+
+
+@pytest.mark.parametrize("there", [[], UNTRACKED[:1], UNTRACKED[1:], UNTRACKED])
+def test_bfd_packets_are_untracked_only_with_bfd(there: list[str]) -> None:
+    have = [FOREIGN, *there]
+    saved = "\n".join(["*raw", *(f"-A {line}" for line in have), "COMMIT"])
+    on = carry_out(nat.untracked_input(saved, bfd=True), have)
+    assert (on[0], sorted(on[1:])) == (FOREIGN, sorted(UNTRACKED))
+    assert (nat.untracked_input(saved, bfd=True) == "") == (there == UNTRACKED)
+    assert carry_out(nat.untracked_input(saved, bfd=False), have) == (FOREIGN,)
+    assert (nat.untracked_input(saved, bfd=False) == "") == (there == [])
+
+
 def carry_out(text: str, have: Sequence[str]) -> tuple[str, ...]:
     """What iptables-restore does: append at the end, delete the first match."""
     rules = list(have)

@@ -18,7 +18,7 @@ HELD = Held(
     causation_id="command-7",
     correlation_id="event-1",
 )
-POD = Pod(name="gateway1-abc", uid="p1")
+POD = Pod(name="gateway1-abc", namespace="default", uid="p1")
 TIME = "2026-01-01T00:00:00.000000Z"
 
 
