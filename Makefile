@@ -24,7 +24,7 @@ check: setup ## Lint, types, layering
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@echo "== mypy (strict)"
-	@.venv/bin/mypy $(PACKAGES) tests
+	@.venv/bin/mypy $(PACKAGES) tests bench
 	@echo "== import-linter"
 	@.venv/bin/lint-imports
 
@@ -40,6 +40,14 @@ e2e: setup ## The whole system in a lab of its own, with real packets (about 8 m
 	@$(PYTEST) tests/e2e
 
 test: unit functional e2e ## Every test
+
+bench-failover: setup ## How long traffic is out when a gateway pod fails: 25 times in each way (about 20 min), into bench/results
+	@lab/lab assets
+	@.venv/bin/python bench/failover.py
+
+soak: setup ## 8 gateways, default timers, all cores busy: no false failover in 30 minutes, into bench/results
+	@lab/lab assets
+	@.venv/bin/python bench/soak.py
 
 clean: ## Remove what was made in this folder (not the cache of long builds)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

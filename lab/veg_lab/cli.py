@@ -1,19 +1,20 @@
 """The command line of the lab. Commands that hand over to another program replace this process by it."""
 
 import argparse
+import json
 import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
 
-from veg_lab import assets, bringup, netns, process, teardown
+from veg_lab import assets, bringup, control_plane, netns, node_failure, process, teardown
 from veg_lab.components import all_components, find
 from veg_lab.errors import LabError
 from veg_lab.lock import exclusive
+from veg_lab.mini_kube_ovn import bootstrap
 from veg_lab.paths import Lab, from_environment
 from veg_lab.programs import PROGRAMS, become, require_up
 
-_USAGE_ERROR = 2
 _HELP = """\
 The lab is a cluster on one machine: real etcd, Kubernetes, OVN, NATS and Postgres, and our services, in network
 namespaces of its own. Nothing of it touches the machine's own network. $VEG_LAB names the lab (default: veg).
@@ -26,6 +27,7 @@ namespaces of its own. Nothing of it touches the machine's own network. $VEG_LAB
   lab/lab psql -c 'table event'   as veg_reader; --as ROLE for another one
   lab/lab kill planner            as a crash would; then: lab/lab start planner
   lab/lab logs planner -f
+  lab/lab node fail kube-ovn-worker, and: node restore kube-ovn-worker, node add worker3
   lab/lab run -- CMD              any command inside the lab; no CMD gives a shell
   lab/lab down                    nothing is left but the cache
 """
@@ -73,9 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     logs = command("logs", _logs, "print a component's log")
     logs.add_argument("name")
     logs.add_argument("-f", "--follow", action="store_true")
-    node = command("node", _node, "fail, restore or add a node")
+    node = command("node", _node, "fail a node (its pods lose their links and freeze), restore it, or add one")
     node.add_argument("action", choices=("add", "fail", "restore"))
     node.add_argument("node")
+    notice = "fail: after how many seconds the cluster notices: Ready=Unknown and taints (%(default)s)"
+    node.add_argument("--notice", type=float, default=5.0, metavar="S", help=notice)
     for name, program in PROGRAMS.items():
         commands.add_parser(name, help=program.help, add_help=False)
     return parser
@@ -146,6 +150,21 @@ def _logs(lab: Lab, options: argparse.Namespace) -> int:
     become(lab, ["tail", "-n", "+1", *(["-F"] if options.follow else []), str(log)], inside=False)
 
 
-def _node(_lab: Lab, options: argparse.Namespace) -> int:
-    print(f"lab: node {options.action} comes with step 3", file=sys.stderr)
-    return _USAGE_ERROR
+def _node(lab: Lab, options: argparse.Namespace) -> int:
+    require_up(lab)
+    match options.action:
+        case "fail":
+            node_failure.fail(lab, options.node, options.notice)
+        case "restore":
+            node_failure.restore(lab, options.node)
+        case _:
+            _add_node(lab, options.node)
+    print(f"node {options.node}: {options.action} done")
+    return 0
+
+
+def _add_node(lab: Lab, name: str) -> None:
+    """Register one more node, as its kubelet would; the stand-ins do the rest."""
+    nodes = json.loads(netns.run(control_plane.kubectl(lab, "get", "nodes", "-o", "json")))["items"]
+    manifest = json.dumps(bootstrap.node_object(bootstrap.next_node(name, nodes)))
+    netns.run(control_plane.kubectl(lab, "create", "-f", "-"), stdin=manifest)

@@ -1,6 +1,7 @@
 """The objects that a fresh cluster has: the nodes, the default VPC and its two subnets. No I/O."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from veg_lab.mini_kube_ovn.changes import Create
 from veg_lab.mini_kube_ovn.model import Json
@@ -49,6 +50,18 @@ def _subnet(cidr: str, gateway: str, *, default: bool) -> Json:
         "gatewayType": "distributed",
         "natOutgoing": default,
     }
+
+
+def next_node(name: str, nodes: list[Json]) -> BaseNode:
+    """One more node beside these, with the next address of the node network and of the join network."""
+    internal = [
+        ip_address(item["address"])
+        for node in nodes
+        for item in node["status"]["addresses"]
+        if item["type"] == "InternalIP"
+    ]
+    join = [ip_address(node["metadata"]["annotations"]["ovn.kubernetes.io/ip_address"]) for node in nodes]
+    return BaseNode(name, str(max(internal) + 1), str(max(join) + 1))
 
 
 def node_object(node: BaseNode) -> Json:

@@ -120,6 +120,25 @@ class Cluster:
             if error.status not in (NOT_FOUND, CONFLICT):  # it is gone or another one has its name: the watch will tell
                 raise
 
+    async def unreachable_nodes(self, taint: str) -> list[str]:
+        """The nodes that carry this taint."""
+        request = self._core.list_node_without_preload_content(_request_timeout=REQUEST_TIMEOUT_S)
+        found = await _json(request, "list nodes")
+        return [
+            node["metadata"]["name"]
+            for node in found["items"]
+            if any(item["key"] == taint for item in node["spec"].get("taints", []))
+        ]
+
+    async def tell_node(self, name: str, condition: Json, taints: list[Json]) -> None:
+        """Write a node's one condition, and all of its taints."""
+        for method, body in (
+            (self._core.patch_node_status_without_preload_content, {"status": {"conditions": [condition]}}),
+            (self._core.patch_node_without_preload_content, {"spec": {"taints": taints}}),
+        ):
+            request = method(name, body, _content_type=MERGE_PATCH, _request_timeout=REQUEST_TIMEOUT_S)
+            await _json(request, f"patch node {name}")
+
     async def delete_now(self, pod: Json) -> None:
         """Let the pod object go: nothing of it runs any more."""
         meta = pod["metadata"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from kubernetes.aio.config import ConfigException
 
 from veg_lab.node_agent.cluster import Cluster, ClusterError
+from veg_lab.node_agent.nodes import Nodes
 from veg_lab.node_agent.pod import Machine, PodWorker
 from veg_lab.node_agent.sandbox import PodKey, Sandboxes
 from veg_lab.node_agent.spec import Host, Json
@@ -96,7 +97,10 @@ async def _serve() -> None:
     lab = from_environment()
     cluster = await Cluster.connect(os.environ["KUBECONFIG"])
     try:
-        await NodeAgent(Machine(cluster, Sandboxes(lab, cluster), _host())).run()
+        nodes = Nodes(lab, cluster)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(nodes.run())
+            tasks.create_task(NodeAgent(Machine(cluster, Sandboxes(lab, cluster), _host(), nodes)).run())
     finally:
         await cluster.close()
 

@@ -17,6 +17,7 @@ from veg_lab.node_agent.cluster import Cluster, ClusterError
 from veg_lab.node_agent.command import CommandError
 from veg_lab.node_agent.containers import Container, ContainerError
 from veg_lab.node_agent.network_plan import STATUS_ANNOTATION, NetworkConfigError, Waiting
+from veg_lab.node_agent.nodes import Nodes
 from veg_lab.node_agent.prober import Prober, Target, run_hook
 from veg_lab.node_agent.probes import Health, backoff_s, initial_health
 from veg_lab.node_agent.sandbox import PodKey, Sandbox, Sandboxes
@@ -40,6 +41,7 @@ class Machine:
     cluster: Cluster
     sandboxes: Sandboxes
     host: Host
+    nodes: Nodes
 
 
 class PodWorker:
@@ -86,6 +88,8 @@ class PodWorker:
         if pod is None:
             await self._remove()
             return None
+        if self._on_failed_node():
+            return RETRY_S
         sandbox = self._machine.sandboxes.load(self.key)
         if sandbox is not None and sandbox.uid != pod["metadata"]["uid"]:
             await self._remove()
@@ -102,6 +106,10 @@ class PodWorker:
         delay = await self._run_containers(pod, ready)
         await self._show(pod, ready.addresses, "")
         return delay
+
+    def _on_failed_node(self) -> bool:
+        """Nobody there does anything, or says anything, until the node is restored."""
+        return self.pod is not None and self._machine.nodes.failed(self.pod["spec"]["nodeName"])
 
     def _container(self, name: str) -> Container:
         if name not in self._containers:
@@ -162,7 +170,7 @@ class PodWorker:
             health = shown_health(pod, spec, container_id(pod, record)) or initial_health(spec)
             address = sandbox.addresses[0]
             target = Target(spec, record.plan, record.pid, sandbox.netns, address, record.started_at)
-            self._probers[name] = Prober(target, health, self.wake)
+            self._probers[name] = Prober(target, health, self.wake, self._on_failed_node)
         unhealthy = self._probers[name].health.unhealthy
         if unhealthy and name not in self._endings:
             log.warning("pod %s/%s: container %s: %s; it is restarted", *self.key, name, unhealthy)

@@ -30,13 +30,17 @@ class Target:
 
 
 class Prober:
-    """The probes of one start of a container. `changed` is called whenever `health` has a new value."""
+    """The probes of one start of a container. `changed` is called whenever `health` has a new value.
 
-    def __init__(self, target: Target, health: Health, changed: Callable[[], None]) -> None:
+    While `paused`, nothing is asked: there is nobody on a failed node who could.
+    """
+
+    def __init__(self, target: Target, health: Health, changed: Callable[[], None], paused: Callable[[], bool]) -> None:
         self.health = health
         self._target = target
         self._names = (target.namespace, target.plan.name)
         self._changed = changed
+        self._paused = paused
         self._tasks = [asyncio.create_task(self._ask_for_ever(probe)) for probe in probes_of(target.container).values()]
 
     def stop(self) -> None:
@@ -47,8 +51,10 @@ class Prober:
         state = ProbeState()
         await asyncio.sleep(max(0.0, self._target.started_at + probe.initial_delay_s - time.time()))
         while self.health.unhealthy is None:
-            if may_run(probe, self.health):
+            if may_run(probe, self.health) and not self._paused():
                 failure = await ask(probe, self._target)
+                if self._paused():
+                    continue  # it failed while it was being asked
                 state = observe(probe, state, success=failure is None)
                 if state.verdict is not None:
                     self._tell(apply_verdict(self.health, self._target.container, probe, state.verdict), probe, failure)

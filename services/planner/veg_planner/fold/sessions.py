@@ -3,13 +3,12 @@
 Time enters as the time of the event, so a replay holds back what was held back then.
 """
 
-from datetime import datetime, timedelta
-
 import msgspec
 
 from veg_contracts.configuration import PlannerSettings
 from veg_contracts.events import SessionChanged, Ticked
 from veg_planner.state import SessionState
+from veg_planner.times import later
 from veg_planner.world import SESSION, World
 
 _UP = "up"
@@ -49,7 +48,7 @@ def _next(known: SessionState, event: SessionChanged, settings: PlannerSettings)
     if event.status != _UP:
         return new
     hold_s = _hold_s(len(downs), settings)
-    held_until = _later(event.at, hold_s) if hold_s else ""
+    held_until = later(event.at, hold_s) if hold_s else ""
     return msgspec.structs.replace(new, been_up=True, held=bool(hold_s), held_until=held_until)
 
 
@@ -62,11 +61,5 @@ def _hold_s(downs: int, settings: PlannerSettings) -> int:
 
 
 def _lately(downs: tuple[str, ...], now: str, window_s: int) -> tuple[str, ...]:
-    since = _later(now, -window_s)
+    since = later(now, -window_s)
     return tuple(at for at in downs if at > since)
-
-
-def _later(at: str, seconds: int) -> str:
-    """The time so many seconds later, spelled so that times compare as text."""
-    moment = datetime.fromisoformat(at) + timedelta(seconds=seconds)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,92 @@
+"""Probes in client pods and a witness on the external link, and what their lines say."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+SERVERS: Final = ("172.17.0.1", "fc00:172:17::1")
+_PROBE: Final = Path(__file__).with_name("probe.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The pings of one client in one family."""
+
+    client: str
+    family: str
+
+
+@dataclass
+class _Tail:
+    """New lines of a file since the last look."""
+
+    path: Path
+    _rest: str = ""
+    _offset: int = 0
+
+    def lines(self) -> list[list[str]]:
+        with self.path.open() as file:
+            file.seek(self._offset)
+            text = self._rest + file.read()
+            self._offset = file.tell()
+        *whole, self._rest = text.split("\n")
+        return [line.split() for line in whole]
+
+
+@dataclass
+class Traffic:
+    """What was seen so far. Times are seconds since the epoch."""
+
+    directory: Path
+    answered: dict[Flow, list[float]] = field(default_factory=dict)  # when the answered probes were sent
+    sources: dict[Flow, str] = field(default_factory=dict)  # the address under which the last probe arrived outside
+    strangers: set[str] = field(default_factory=set)
+    arrivals: list[tuple[float, str]] = field(default_factory=list)
+    _tails: dict[str, _Tail] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Take in what came since the last look."""
+        for path in self.directory.glob("*.lines"):
+            tail = self._tails.setdefault(path.name, _Tail(path))
+            for name, family, _, middle, at in tail.lines():
+                flow = Flow(name, family)
+                if path.stem == "witness":
+                    self.sources[flow] = middle
+                    self.arrivals.append((float(at), middle))
+                else:
+                    self.answered.setdefault(flow, []).append(float(middle))
+
+    def outage(self, flow: Flow, since: float, until: float) -> float:
+        """From the last good packet before the longest gap to the first good one after it, in seconds."""
+        sent = sorted(at for at in self.answered.get(flow, []) if since - 0.2 <= at <= until)
+        return max((after - before for before, after in pairwise(sent)), default=until - since)
+
+
+@contextmanager
+def running(
+    lab: str, clients: dict[str, str], directory: Path, servers: tuple[str, ...] = SERVERS
+) -> Iterator[Traffic]:
+    """Probes in the pods of `clients` (name -> `namespace/pod`), and the witness, until the end of the block."""
+    directory.mkdir(parents=True, exist_ok=True)
+    spaces = {name: f"{lab}.pod.{pod.replace('/', '.', 1)}" for name, pod in clients.items()}
+    words = {name: (space, [name, str(directory / f"{name}.lines"), *servers]) for name, space in spaces.items()}
+    words["witness"] = (f"{lab}.ext", ["witness", str(directory / "witness.lines"), "-"])
+    processes = [
+        subprocess.Popen(["nsenter", f"--net=/run/netns/{space}", sys.executable, str(_PROBE), *rest])
+        for space, rest in words.values()
+    ]
+    try:
+        time.sleep(1)
+        yield Traffic(directory)
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            process.wait(10)
