@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from veg_contracts import names
+from veg_contracts import addresses, names
 from veg_contracts.objects import (
     AnyProjection,
     Attachment,
@@ -79,14 +79,23 @@ def _bfd_port(raw: Json) -> BfdPort | None:
     wanted, found = at(raw, "spec", "bfdPort"), at(raw, "status", "bfdPort")
     if not isinstance(wanted, dict) and not isinstance(found, dict):
         return None
-    selector = at(wanted, "nodeSelector")
     return BfdPort(
         enabled=at(wanted, "enabled") is True,
-        ip=text(at(wanted, "ip")),
-        node_selector=selector if isinstance(selector, dict) else None,
+        ip=_trimmed(text(at(wanted, "ip"))),
+        node_selector=_node_selector(at(wanted, "nodeSelector")),
         status_name=text(at(found, "name")),
-        status_ip=text(at(found, "ip")),
+        status_ip=_trimmed(text(at(found, "ip"))),
     )
+
+
+def _node_selector(raw: Any) -> Json | None:
+    """One that is no object stands where the planner refuses it: dropped, it would select nodes that nobody chose."""
+    return raw if raw is None or isinstance(raw, dict) else {"matchLabels": raw}
+
+
+def _trimmed(several: str) -> str:
+    """Without the spaces and empty members that people put into "v4,v6"; whatever else is wrong stays."""
+    return ",".join(addresses.split(several))
 
 
 def subnet(raw: Json) -> Subnet:

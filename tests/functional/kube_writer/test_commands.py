@@ -1,6 +1,7 @@
 """Each command against a real API server, over a real bus, by the real service with its real rights."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from functional.kube_writer import given
@@ -191,22 +192,52 @@ def test_an_older_generation_is_refused_and_an_equal_one_applied_again(orders: O
     assert dig(space.deployment(), "spec", "replicas") == 2
 
 
-def test_the_bfd_port_of_a_vpc_is_written_and_taken_away_and_the_rest_of_its_status_stays(
-    orders: Orders, cluster: Cluster
+VPCS = "/apis/kubeovn.io/v1/vpcs"
+PORT = {"name": "bfd@vpc1", "ip": "10.255.255.255", "nodes": ["a", "b"]}
+
+
+@pytest.fixture
+def vpc_uid(cluster: Cluster) -> Iterator[str]:
+    """Of a Vpc, with what Kube-OVN says of it in its status."""
+    wanted = {"enabled": True, "ip": PORT["ip"], "nodeSelector": {"matchLabels": {"bfd": "true"}}}
+    body = {"apiVersion": "kubeovn.io/v1", "kind": "Vpc", "metadata": {"name": "vpc1"}, "spec": {"bfdPort": wanted}}
+    made = cluster.plane.create(VPCS, body)
+    assert made["spec"]["bfdPort"] == wanted
+    cluster.plane.patch(f"{VPCS}/vpc1/status", {"status": {"router": "vpc1", "standby": True}})
+    yield str(made["metadata"]["uid"])
+    cluster.plane.delete(f"{VPCS}/vpc1")
+
+
+def vpc_now(cluster: Cluster) -> dict[str, Any]:
+    return cluster.plane.request("GET", f"{VPCS}/vpc1")
+
+
+def test_the_bfd_port_of_a_vpc_comes_changes_and_goes_and_the_rest_of_its_status_stays(
+    orders: Orders, cluster: Cluster, vpc_uid: str
 ) -> None:
-    vpcs = "/apis/kubeovn.io/v1/vpcs"
-    body = {"apiVersion": "kubeovn.io/v1", "kind": "Vpc", "metadata": {"name": "vpc1"}, "spec": {}}
-    uid = cluster.plane.create(vpcs, body)["metadata"]["uid"]
-    cluster.plane.patch(f"{vpcs}/vpc1/status", {"status": {"router": "vpc1"}})
-    port = {"name": "bfd@vpc1", "ip": "10.255.255.255", "nodes": ["a", "b"]}
-    status = given.vpc_status("vpc1", uid, name=port["name"], ip=port["ip"], nodes=("a", "b"))
-    (made,) = orders.carried_out(status)
+    theirs = vpc_now(cluster)["status"]
+    whole = given.vpc_status("vpc1", vpc_uid, name="bfd@vpc1", ip="10.255.255.255", nodes=("a", "b"))
+    (made,) = orders.carried_out(whole)
     assert isinstance(made, CommandApplied)
     assert (made.part, made.gateway) == ("vpc_status", "vpc1")
-    assert cluster.plane.request("GET", f"{vpcs}/vpc1")["status"] == {"router": "vpc1", "bfdPort": port}
+    assert vpc_now(cluster)["status"] == theirs | {"bfdPort": PORT}
 
-    orders.carried_out(given.vpc_status("vpc1", uid, 2))
-    assert cluster.plane.request("GET", f"{vpcs}/vpc1")["status"] == {"router": "vpc1"}
-    (gone,) = orders.carried_out(given.vpc_status("vpc2", uid, 3))
-    assert isinstance(gone, CommandApplied)
-    assert gone.detail == {"skipped": "it is gone"}
+    before = vpc_now(cluster)
+    orders.carried_out(whole)
+    assert vpc_now(cluster) == before  # what is there already is not written again
+
+    orders.carried_out(given.vpc_status("vpc1", vpc_uid, 2, name="bfd@vpc1", ip="10.255.255.255"))
+    assert vpc_now(cluster)["status"] == theirs | {"bfdPort": PORT | {"nodes": []}}
+    orders.carried_out(given.vpc_status("vpc1", vpc_uid, 3), given.vpc_status("vpc1", vpc_uid, 4))
+    assert vpc_now(cluster)["status"] == theirs
+    assert vpc_now(cluster)["spec"] == before["spec"]
+
+
+def test_a_vpc_that_is_gone_or_another_one_is_left_alone(orders: Orders, cluster: Cluster, vpc_uid: str) -> None:
+    before = vpc_now(cluster)
+    outcomes = orders.carried_out(
+        given.vpc_status("vpc1", f"not-{vpc_uid}", name="bfd@vpc1", ip="10.255.255.255"),
+        given.vpc_status("vpc2", vpc_uid, name="bfd@vpc2", ip="10.255.255.255"),
+    )
+    assert [getattr(outcome, "detail", None) for outcome in outcomes] == [{"skipped": "it is gone"}] * 2
+    assert vpc_now(cluster) == before

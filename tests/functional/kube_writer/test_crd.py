@@ -155,6 +155,7 @@ def test_the_kube_writer_may_write_its_objects_and_no_other(cluster: Cluster) ->
     may = (
         ("patch", "veg"),
         ("patch", "veg/status"),
+        ("patch", "vpcs.kubeovn.io/status"),
         ("create", "deployments.apps"),
         ("patch", "deployments.apps"),
         ("delete", "deployments.apps"),
@@ -168,6 +169,9 @@ def test_the_kube_writer_may_write_its_objects_and_no_other(cluster: Cluster) ->
         ("deletecollection", "deployments.apps"),
         ("patch", "nodes"),
         ("patch", "subnets.kubeovn.io"),
+        ("patch", "vpcs.kubeovn.io"),
+        ("update", "vpcs.kubeovn.io/status"),
+        ("delete", "vpcs.kubeovn.io"),
     )
     assert [order for order in may if not can(cluster, "kube-writer", *order)] == []
     assert [order for order in may_not if can(cluster, "kube-writer", *order)] == []

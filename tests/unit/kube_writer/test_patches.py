@@ -51,6 +51,31 @@ def test_a_first_status_is_written_as_it_is() -> None:
     assert patches.status_patch({}, {"ready": False}) == {"status": {"ready": False}}
 
 
+_PORT = {"name": "bfd@vpc1", "ip": "10.255.255.255", "nodes": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "patch"),
+    [
+        (None, _PORT, {"bfdPort": _PORT}),
+        (_PORT, _PORT, None),
+        (_PORT | {"theirs": 1}, _PORT | {"nodes": ["b", "a"]}, {"bfdPort": {"theirs": None, "nodes": ["b", "a"]}}),
+        ("garbage", _PORT, {"bfdPort": _PORT}),
+        (_PORT, None, {"bfdPort": None}),
+        (None, None, None),
+    ],
+)
+def test_only_the_bfd_port_of_a_vpc_comes_and_goes(before: Any, wanted: Any, patch: Any) -> None:
+    status = {"router": "vpc1"} if before is None else {"router": "vpc1", "bfdPort": before}
+    made = patches.bfd_port_patch({"status": status}, wanted)
+    assert made == ({} if patch is None else {"status": patch})
+
+
+def test_the_bfd_port_is_the_first_of_a_status() -> None:
+    assert patches.bfd_port_patch({}, _PORT) == {"status": {"bfdPort": _PORT}}
+    assert patches.bfd_port_patch({}, None) == {}
+
+
 @pytest.mark.parametrize(
     ("before", "present", "after"),
     [

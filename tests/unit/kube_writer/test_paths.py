@@ -7,6 +7,7 @@ def test_each_object_has_its_path() -> None:
     base = "/apis/kubeovn.io/v1/namespaces/default/vpc-egress-gateways/gateway1"
     assert paths.gateway("default/gateway1") == base
     assert paths.deployment("default", "veg-gateway1") == "/apis/apps/v1/namespaces/default/deployments/veg-gateway1"
+    assert paths.vpc("vpc1") == "/apis/kubeovn.io/v1/vpcs/vpc1"
     assert paths.events("default") == "/api/v1/namespaces/default/events"
 
 
@@ -23,6 +24,12 @@ def test_what_is_no_name_leads_nowhere(namespace: str, name: str) -> None:
 def test_what_is_no_key_leads_nowhere(key: str) -> None:
     with pytest.raises(paths.InvalidNameError):
         paths.gateway(key)
+
+
+@pytest.mark.parametrize("name", ["", "default/vpc1", "../nodes", "vpc1?"])
+def test_what_is_no_vpc_leads_nowhere(name: str) -> None:
+    with pytest.raises(paths.InvalidNameError):
+        paths.vpc(name)
 
 
 def test_names_may_have_dots() -> None:

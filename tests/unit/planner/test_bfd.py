@@ -107,6 +107,16 @@ def test_a_bad_address_of_the_port_is_named_and_nothing_is_made(ip: str) -> None
     assert "ovn-cluster" not in simulation.rows
 
 
+@pytest.mark.parametrize("selector", [{"matchLabels": "garbage"}, {"matchLabels": []}, {"matchExpressions": [{}]}])
+def test_a_bad_node_selector_takes_no_node(selector: Any) -> None:
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.see(node("n1"))
+    simulation.see(vpc(node_selector=selector))
+    simulation.answer_all()
+    assert "ovn-cluster" not in simulation.rows
+
+
 def test_a_port_that_is_switched_off_goes_with_its_status() -> None:
     simulation = up()
     simulation.see(vpc(enabled=False, status_name="bfd@ovn-cluster", status_ip=PEER))

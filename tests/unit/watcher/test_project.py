@@ -107,6 +107,30 @@ def test_vpc_with_a_bfd_port() -> None:
     assert PROJECTORS["Vpc"](raw) == Vpc(name="vpc1", router="vpc1", default_subnet="subnet1", bfd_port=port)
 
 
+def test_the_addresses_of_a_bfd_port_are_trimmed() -> None:
+    port = {"enabled": True, "ip": " 10.255.255.255 , fd00::255,"}
+    raw = made("Vpc", {"name": "vpc1"}, spec={"bfdPort": port}, status={"bfdPort": {"name": "n", "ip": port["ip"]}})
+    ip = "10.255.255.255,fd00::255"
+    assert PROJECTORS["Vpc"](raw) == Vpc(
+        name="vpc1", bfd_port=BfdPort(enabled=True, ip=ip, status_name="n", status_ip=ip)
+    )
+
+
+@pytest.mark.parametrize(
+    ("selector", "told"),
+    [
+        (None, None),
+        ({}, {}),
+        ({"matchLabels": "garbage"}, {"matchLabels": "garbage"}),
+        ("garbage", {"matchLabels": "garbage"}),
+        ([], {"matchLabels": []}),
+    ],
+)
+def test_a_malformed_bfd_port_reaches_the_planner(selector: Any, told: Any) -> None:
+    raw = made("Vpc", {"name": "vpc1"}, spec={"bfdPort": {"ip": "10.255/x, y", "nodeSelector": selector}})
+    assert PROJECTORS["Vpc"](raw) == Vpc(name="vpc1", bfd_port=BfdPort(ip="10.255/x,y", node_selector=told))
+
+
 def test_vpc_without_one() -> None:
     assert PROJECTORS["Vpc"](made("Vpc", {"name": "ovn-cluster"}, spec={}, status={})) == Vpc(name="ovn-cluster")
 
