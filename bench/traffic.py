@@ -63,10 +63,11 @@ class Traffic:
                 else:
                     self.answered.setdefault(flow, []).append(float(middle))
 
-    def outage(self, flow: Flow, since: float, until: float) -> float:
-        """From the last good packet before the longest gap to the first good one after it, in seconds."""
+    def outage(self, flow: Flow, since: float, until: float) -> tuple[float, float]:
+        """The longest gap, from the last good packet to the first good one, in seconds; and when that last one was."""
         sent = sorted(at for at in self.answered.get(flow, []) if since - 0.2 <= at <= until)
-        return max((after - before for before, after in pairwise(sent)), default=until - since)
+        gaps = ((after - before, before) for before, after in pairwise(sent))
+        return max(gaps, default=(until - since, since))
 
 
 @contextmanager

@@ -17,13 +17,14 @@ from veg_lab.paths import Lab
 UNREACHABLE = "node.kubernetes.io/unreachable"
 
 
+def marks(lab: Lab) -> Path:
+    """The directory of the marks."""
+    return lab.run / "failed-nodes"
+
+
 def mark(lab: Lab, node: str) -> Path:
     """The file that says that a node has failed; in it, after how many seconds the cluster notices."""
-    return lab.run / "failed-nodes" / node
-
-
-def has_failed(lab: Lab, node: str) -> bool:
-    return mark(lab, node).exists()
+    return marks(lab) / node
 
 
 def fail(lab: Lab, node: str, notice_s: float) -> None:
@@ -33,7 +34,7 @@ def fail(lab: Lab, node: str, notice_s: float) -> None:
         LabError: there is no such node.
     """
     namespaces = _pods(lab, node)
-    mark(lab, node).parent.mkdir(exist_ok=True)
+    marks(lab).mkdir(exist_ok=True)
     draft = mark(lab, node).with_name(f".{node}")
     draft.write_text(f"{notice_s}\n")
     draft.rename(mark(lab, node))
@@ -69,17 +70,15 @@ def _pods(lab: Lab, node: str) -> list[str]:
 
 
 def _set_links(lab: Lab, namespace: str, *, up: bool) -> None:
-    """Let the pod's links have a carrier, or none: what is configured on them stays."""
+    """Let the pod's veths have a carrier, or none: what is configured on them stays.
+
+    A macvlan has no end outside, and the kernel no switch for its carrier: it stays, and what comes by it ends there.
+    """
     state = "up" if up else "down"
     outer = {link["ifindex"]: link["ifname"] for link in _links(lab.namespace())}
     for link in _links(namespace):
-        if link.get("link_type") == "loopback":
-            continue
         if link.get("linkinfo", {}).get("info_kind") == "veth" and link.get("link_index") in outer:
             netns.run([*netns.enter(lab.namespace()), "ip", "link", "set", outer[link["link_index"]], state])
-        else:  # a macvlan has no end outside
-            carrier = "on" if up else "off"
-            netns.run([*netns.enter(namespace), "ip", "link", "set", link["ifname"], "carrier", carrier])
 
 
 def _links(namespace: str) -> list[dict[str, Any]]:

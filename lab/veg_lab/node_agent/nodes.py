@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 
 from veg_lab.node_agent.cluster import Cluster, ClusterError, Json
-from veg_lab.node_failure import UNREACHABLE, mark
+from veg_lab.node_failure import UNREACHABLE, mark, marks
 from veg_lab.paths import Lab
 
 _LOOK_S = 0.5
@@ -43,7 +43,7 @@ class Nodes:
                 await asyncio.sleep(_LOOK_S)
 
     async def _look(self) -> None:
-        directory = mark(self._lab, "").parent
+        directory = marks(self._lab)
         failed = {path.name: path for path in directory.glob("[!.]*")} if directory.is_dir() else {}
         for name, path in failed.items():
             if name not in self._told and time.time() - path.stat().st_mtime >= float(path.read_text() or 0):
