@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/python -m pytest
 PACKAGES := libs/contracts/veg_contracts libs/runtime/veg_runtime services/watcher/veg_watcher services/planner/veg_planner \
-  services/ovn-writer/veg_ovn_writer services/kube-writer/veg_kube_writer services/gw-agent/veg_gw_agent cli/vegctl lab/veg_lab
+  services/ovn-writer/veg_ovn_writer services/kube-writer/veg_kube_writer services/gw-agent/veg_gw_agent services/gw-agent/veg_bfdd \
+  cli/vegctl lab/veg_lab
 
 .PHONY: help setup demo demo-down check unit functional e2e test clean
 

@@ -27,11 +27,12 @@ _LOOK_S: Final = 0.25  # how often the file is looked at, and a socket that coul
 _READ_MAX: Final = 64  # packets from one socket before the others have their turn
 _PACKET_MAX: Final = 512
 _BUFFER_MAX: Final = 256 * 1024  # of a reader that does not read
+_CLIENTS_MAX: Final = 64  # of the control socket; the oldest gives way
 
 
-def say(event: str, **fields: object) -> None:
+def say(event: str, *, level: str = "info", **fields: object) -> None:
     """One line of JSON, like the logs of the other services."""
-    line = {"event": event, "service": "bfdd", "timestamp": _wall_clock(), **fields}
+    line = {"service": "bfdd", **fields, "event": event, "level": level, "timestamp": _wall_clock()}
     with contextlib.suppress(OSError):  # nobody reads it: no reason to stop
         sys.stderr.write(json.dumps(line) + "\n")
         sys.stderr.flush()
@@ -78,10 +79,9 @@ class Daemon:
                 self._sending[pair] = _sender(pair)
             self._sending[pair].sendto(packet.encode(), (pair.remote, PORT))
         except OSError as error:
-            # No way there for the moment, or the address has gone: neither is the end of it.
+            # No way there for the moment, or the address has gone: neither is the end of it. A socket stays good for
+            # when its address is back, and keeps its port (RFC 5881, 4); one that was not made is tried again.
             self._fails(f"send to {pair.remote}", error)
-            if (broken := self._sending.pop(pair, None)) is not None:
-                broken.close()
         else:
             self._failing.discard(f"send to {pair.remote}")
 
@@ -99,12 +99,18 @@ class Daemon:
             found = self._file.stat()
             seen: tuple[int, ...] = (found.st_mtime_ns, found.st_ino, found.st_size)
             if seen != self._seen:
+                config = parse(self._file.read_bytes())
                 self._seen = seen
-                self._configure(parse(self._file.read_bytes()), now)
+                self._configure(config, now)
+            self._failing.discard("read the config")
         except FileNotFoundError:
             self._seen = None  # what is configured stays: somebody may be replacing it
-        except (OSError, ConfigError) as error:
-            say("config not read, the last good one stays", file=str(self._file), reason=str(error))
+        except ConfigError as error:
+            self._seen = seen  # said once; the last good one stays
+            say("config refused", level="error", file=str(self._file), reason=str(error))
+        except OSError as error:
+            self._seen = None
+            self._fails("read the config", error)
         self._hear_all()
 
     def _configure(self, config: Config, now: float) -> None:
@@ -152,7 +158,7 @@ class Daemon:
         """Say it once, until it works again."""
         if what not in self._failing:
             self._failing.add(what)
-            say("trying again", what=what, reason=str(error))
+            say("trying again", level="warning", what=what, reason=str(error))
 
     # The control socket.
 
@@ -162,11 +168,14 @@ class Daemon:
         except OSError:
             return
         made.setblocking(False)
+        if len(self._clients) >= _CLIENTS_MAX:
+            self._drop(next(iter(self._clients)))
         self._clients[made] = _Client()
         self._selector.register(made, selectors.EVENT_READ, lambda mask: self._serve(made, mask))
 
     def _serve(self, made: socket.socket, mask: int) -> None:
-        client = self._clients[made]
+        if (client := self._clients.get(made)) is None:
+            return  # dropped since the selector named it
         try:
             if mask & selectors.EVENT_READ:
                 received = made.recv(4096)

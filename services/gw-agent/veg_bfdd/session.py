@@ -44,7 +44,8 @@ class Session:
     """A session. Times are seconds of a monotonic clock.
 
     `tx_us` and `rx_us` are the intervals in force. They follow the configured ones at once where that is safe, and else
-    when the poll sequence ends (6.8.3). `detect_at` is when the peer counts as lost; None: nothing was heard.
+    when the poll sequence ends (6.8.3). `poll_again`: the timers changed while a poll was under way, so the next answer
+    may be to the old ones. `detect_at` is when the peer counts as lost; None: nothing was heard.
     """
 
     discriminator: int
@@ -55,6 +56,7 @@ class Session:
     diagnostic: Diagnostic = Diagnostic.NONE
     peer: Peer = Peer()
     polling: bool = False
+    poll_again: bool = False
     detect_at: float | None = None
 
     @property
@@ -117,7 +119,7 @@ def received(session: Session, heard: Packet, now: float) -> Session:
     # the detection time becomes shorter one packet later.
     before_us, session = session.detection_us, replace(session, peer=peer)
     if heard.final and session.polling:
-        session = _in_force(replace(session, polling=False))
+        session = _answered(session)
     session = _moved(session, heard.state)
     return replace(session, detect_at=now + max(before_us, session.detection_us) / 1e6)
 
@@ -126,7 +128,8 @@ def elapsed(session: Session, now: float) -> Session:
     """What the time makes of it: a peer that was silent for too long is lost."""
     if session.detect_at is None or now < session.detect_at:
         return session
-    session = replace(session, detect_at=None, peer=replace(session.peer, discriminator=0, demand=False))
+    # What a lost peer asked for of our packets binds no longer: whoever comes in its place must hear us.
+    session = replace(session, detect_at=None, peer=replace(session.peer, discriminator=0, demand=False, min_rx=1))
     if session.state is State.DOWN:
         return session
     return _to(session, State.DOWN, Diagnostic.DETECTION_TIME_EXPIRED)
@@ -141,7 +144,13 @@ def configured(session: Session, timers: Timers) -> Session:
         return _in_force(session)
     # Sending more often, and waiting for longer, is safe at once; the other way round only when the peer has agreed.
     tx_us, rx_us = min(session.tx_us, timers.min_tx), max(session.rx_us, timers.min_rx)
-    return replace(session, tx_us=tx_us, rx_us=rx_us, polling=True)
+    return replace(session, tx_us=tx_us, rx_us=rx_us, polling=True, poll_again=session.polling)
+
+
+def _answered(session: Session) -> Session:
+    if session.poll_again:
+        return replace(session, poll_again=False)
+    return _in_force(replace(session, polling=False))
 
 
 def _moved(session: Session, heard: State) -> Session:
@@ -161,7 +170,7 @@ def _moved(session: Session, heard: State) -> Session:
 def _to(session: Session, state: State, diagnostic: Diagnostic) -> Session:
     """A change of state. Coming up, the announced interval falls from a second to the configured one: by a poll."""
     up = state is State.UP
-    return _in_force(replace(session, state=state, diagnostic=diagnostic, polling=up))
+    return _in_force(replace(session, state=state, diagnostic=diagnostic, polling=up, poll_again=False))
 
 
 def _in_force(session: Session) -> Session:
