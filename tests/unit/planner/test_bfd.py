@@ -117,6 +117,27 @@ def test_a_bad_node_selector_takes_no_node(selector: Any) -> None:
     assert "ovn-cluster" not in simulation.rows
 
 
+@pytest.mark.parametrize("change", [{}, {"status_ip": "10.9.9.9"}, {"status_name": "x", "status_ip": PEER}])
+def test_a_status_that_somebody_changes_is_written_again_once(change: dict[str, Any]) -> None:
+    simulation = up()
+    before = len(simulation.commands(EnsureVpcStatus))
+    wanted = simulation.intent("ovn-cluster").vpc_status
+    simulation.see(vpc(**change))
+    simulation.answer_all()
+    again = simulation.commands(EnsureVpcStatus)[before:]
+    assert [getattr(command, "bfd_port", None) for command in again] == [wanted]
+
+
+def test_a_status_in_another_order_is_left_alone() -> None:
+    simulation = up()
+    simulation.see(vpc(ip=f"fdff::ff,{PEER}"))
+    simulation.answer_all()
+    before = len(simulation.commands(EnsureVpcStatus))
+    simulation.see(vpc(ip=f"fdff::ff,{PEER}", status_name="bfd@ovn-cluster", status_ip=f"fdff::ff,{PEER}"))
+    simulation.answer_all()
+    assert len(simulation.commands(EnsureVpcStatus)) == before
+
+
 def test_a_port_that_is_switched_off_goes_with_its_status() -> None:
     simulation = up()
     simulation.see(vpc(enabled=False, status_name="bfd@ovn-cluster", status_ip=PEER))

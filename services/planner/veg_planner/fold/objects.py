@@ -4,7 +4,7 @@ from typing import assert_never
 
 import msgspec
 
-from veg_contracts import names
+from veg_contracts import addresses, names
 from veg_contracts.events import KindListed, ObjectChanged, ObjectDeleted
 from veg_contracts.intent import Part
 from veg_contracts.objects import (
@@ -111,6 +111,8 @@ def _store(world: World, stored: Stored) -> list[str]:
             _note_edited(world, gateway, projection)
     if isinstance(projection, EgressGateway):
         _note_finalizer(world, stored.uid, projection)
+    if isinstance(projection, Vpc):
+        _note_bfd_port(world, projection)
     return touched
 
 
@@ -154,6 +156,17 @@ def _note_finalizer(world: World, uid: str, gateway: EgressGateway) -> None:
         world.put(PART, f"{gateway.key}/{Part.FINALIZER.value}", unknown)
     elif intent is not None and intent.finalizer and not present:
         _drifted(world, gateway.key, Part.FINALIZER, f"the finalizer {names.FINALIZER} was taken away")
+
+
+def _note_bfd_port(world: World, vpc: Vpc) -> None:
+    """A `status.bfdPort` that is not the one written. In another order, it is: two writers must not fight over that."""
+    intent = world.intent(vpc.name)
+    wanted = intent.vpc_status if intent is not None else None
+    if wanted is None or not wanted.name:
+        return
+    name, ip = (vpc.bfd_port.status_name, vpc.bfd_port.status_ip) if vpc.bfd_port is not None else ("", "")
+    if name != wanted.name or sorted(addresses.split(ip)) != sorted(addresses.split(wanted.ip)):
+        _drifted(world, vpc.name, Part.VPC_STATUS, f"status.bfdPort of Vpc {vpc.name} was changed")
 
 
 def _drifted(world: World, gateway: str, part: Part, message: str) -> None:
