@@ -151,6 +151,19 @@ class SessionChanged(Value, frozen=True, kw_only=True):
     at: str
 
 
+class SessionProgrammed(Value, frozen=True, kw_only=True):
+    """Every chassis has the flows that OVN made of a session that went down at `down_at`: hv_cfg reached `nb_cfg`.
+
+    OVN takes the static routes of such a session out by itself. From here on no packet takes them.
+    """
+
+    gateway: str
+    logical_port: str
+    dst_ip: str
+    down_at: str
+    nb_cfg: int
+
+
 class SpeakerChanged(Value, frozen=True, kw_only=True):
     """The pod's end of a BFD session changed. States and `diagnostic` in the words of RFC 5880, 4.1.
 
@@ -199,6 +212,7 @@ AnyEvent: TypeAlias = (
     | ConfigApplied
     | ConfigFailed
     | SessionChanged
+    | SessionProgrammed
     | SpeakerChanged
     | Ticked
     | PlannerConfigured
@@ -219,6 +233,7 @@ EVENT_TYPES: dict[str, type[AnyEvent]] = {
     "veg.agent.config-applied.v1": ConfigApplied,
     "veg.agent.config-failed.v1": ConfigFailed,
     "veg.ovn.session-changed.v1": SessionChanged,
+    "veg.ovn.session-programmed.v1": SessionProgrammed,
     "veg.agent.speaker-changed.v1": SpeakerChanged,
     "veg.planner.ticked.v1": Ticked,
     "veg.planner.configured.v1": PlannerConfigured,

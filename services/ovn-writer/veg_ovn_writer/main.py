@@ -47,8 +47,9 @@ async def work(settings: OvnWriterSettings, health: Health, _: asyncio.Event) ->
             await nb.connect()
             tasks.create_task(RowWatch(nb, memory.ledger, handler.turn, publish).run(), name="rows")
             tasks.create_task(MemberWatch(nb, memory.roster, handler.turn, publish).run(), name="members")
-            tasks.create_task(SessionWatch(nb, publish).run(), name="sessions")
-            tasks.create_task(confirm(nb, memory.pending, publish), name="confirm")
+            sessions = SessionWatch(nb, publish)
+            tasks.create_task(sessions.run(), name="sessions")
+            tasks.create_task(confirm(nb, memory.pending, publish, sessions.confirmed), name="confirm")
             subscription = await bus.pull_subscription(
                 js, COMMAND_STREAM, OVN_COMMANDS, OVN_WRITER_CONSUMER, in_flight_max=1, ack_wait_s=_ACK_WAIT_S
             )

@@ -15,6 +15,7 @@ from veg_contracts.events import (
     RowsObserved,
     RowsProgrammed,
     SessionChanged,
+    SessionProgrammed,
 )
 from veg_ovn_writer.nb import Commit
 from veg_runtime import clock
@@ -77,15 +78,16 @@ def programmed(command: Envelope, nb_cfg: int) -> Envelope:
     return _outcome(command, "programmed", data)
 
 
-def seen(data: RowsObserved | MembersObserved | RowsListed | SessionChanged) -> Envelope:
+def seen(data: RowsObserved | MembersObserved | RowsListed | SessionChanged | SessionProgrammed) -> Envelope:
     """An event that no command caused: it begins a story of its own."""
     match data:
         case RowsObserved():
             name, subject = f"ovn/{data.gateway}/{data.reason}", subjects.ovn_event(data.gateway)
         case MembersObserved():
             name, subject = f"ovn/{data.gateway}/{MEMBERS}", subjects.ovn_event(data.gateway)
-        case SessionChanged():
-            name, subject = f"ovn/{data.gateway}/session/{data.dst_ip}", subjects.ovn_event(data.gateway)
+        case SessionChanged() | SessionProgrammed():
+            what = "session" if isinstance(data, SessionChanged) else "flows"
+            name, subject = f"ovn/{data.gateway}/{what}/{data.dst_ip}", subjects.ovn_event(data.gateway)
         case RowsListed():
             name, subject = "ovn/listed", subjects.ovn_listed()
     number = f"{name}/{clock.unique_id()}"

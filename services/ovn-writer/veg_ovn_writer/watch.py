@@ -87,8 +87,8 @@ def _read(replica: Replica) -> tuple[int, dict[str, Observed]]:
     return replica.epoch, found
 
 
-async def confirm(nb: Nb, pending: Pending, publish: Publish) -> None:
-    """Tell which commands every chassis has, whenever NB_Global changes."""
+async def confirm(nb: Nb, pending: Pending, publish: Publish, also: Callable[[int], Awaitable[None]]) -> None:
+    """Tell which commands every chassis has, whenever NB_Global changes; `also` is told how far the chassis are."""
     while True:
         await nb.confirmed.wait()
         nb.confirmed.clear()
@@ -99,4 +99,5 @@ async def confirm(nb: Nb, pending: Pending, publish: Publish) -> None:
         for command, nb_cfg in pending.reached(hv_cfg):
             log.info("programmed", command=command.id, gateway=command.data.gateway, nb_cfg=nb_cfg)
             await publish(outcomes.programmed(command, nb_cfg))
+        await also(hv_cfg)
         metrics.PENDING.set(len(pending))

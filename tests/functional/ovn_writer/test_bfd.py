@@ -10,7 +10,7 @@ from functional.ovsdb import Ovsdb
 from functional.servers import wait_for
 
 from veg_contracts import names
-from veg_contracts.events import SessionChanged
+from veg_contracts.events import SessionChanged, SessionProgrammed
 from veg_contracts.intent import BfdRouterPort, BfdSession, NbRows
 
 ROUTER = "vpc1"
@@ -210,3 +210,18 @@ def test_a_bfd_port_of_another_one_is_used_and_not_touched(nb: Ovsdb, bus: Bus) 
     assert nb.rows("Logical_Router_Port") == before
     assert nb.rows("HA_Chassis_Group") == []
     assert nb.rows("Logical_Switch") == []
+
+
+def test_it_is_told_when_the_chassis_have_the_flows_of_a_session_that_went_down(nb: Ovsdb, bus: Bus) -> None:
+    apply(bus, 1, WATCHED)
+    for status in ("up", "down"):
+        set_status(nb, ONE, status)
+    wait_for("session down", lambda: changes(bus)[-1:] == [("up", "down")])
+
+    def told() -> list[SessionProgrammed]:
+        return [event.data for event in bus.events() if isinstance(event.data, SessionProgrammed)]
+
+    wait_for("nb_cfg to be counted up", lambda: nb.rows("NB_Global", "nb_cfg")[0]["nb_cfg"] == 2)
+    assert told() == []
+    nb.nbctl("set", "NB_Global", ".", "hv_cfg=2")
+    wait_for("flows to be told", lambda: [event.dst_ip for event in told()] == [ONE])

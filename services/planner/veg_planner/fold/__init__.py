@@ -19,6 +19,7 @@ from veg_contracts.events import (
     RowsObserved,
     RowsProgrammed,
     SessionChanged,
+    SessionProgrammed,
     SpeakerChanged,
     Ticked,
 )
@@ -57,8 +58,8 @@ def fold(world: World, envelope: Envelope) -> list[str]:  # noqa: C901, PLR0911,
             return world.subjects()
         case SessionChanged():
             return sessions.changed(world, event)
-        case SpeakerChanged():
-            return []  # for the record: OVN's end decides, since it is OVN that sends the traffic
+        case SpeakerChanged() | SessionProgrammed():
+            return []  # for the record: what OVN's end is decides, since it is OVN that sends the traffic
         case Ticked():
             return [*outcomes.ticked(world), *sessions.ticked(world, event)]
         case _:
