@@ -284,7 +284,7 @@ def _listen(path: Path) -> socket.socket:
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     made.bind(str(path))
     path.chmod(0o660)
-    made.listen(8)
+    made.listen(_CLIENTS_MAX)
     return made
 
 

@@ -214,12 +214,13 @@ class Peer:
     def hear_state(self, state: State) -> Packet:
         return self.hear_where(lambda packet: packet.state is state)
 
-    def silent(self, seconds: float) -> None:
-        """What was sent until now is heard, and not taken for an answer to what comes."""
-        end = time.monotonic() + seconds
+    def hear_for(self, seconds: float) -> list[Packet]:
+        """All that comes: what was sent until now is not taken for an answer to what is said next."""
+        heard, end = [], time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             with suppress(TimeoutError):
-                self.hear(left)
+                heard.append(self.hear(left))
+        return heard
 
     def packet(self, state: State, **fields: Any) -> Packet:
         yours = self.heard.my_discriminator if self.heard is not None else 0

@@ -88,7 +88,7 @@ def test_a_packet_from_two_hops_away_is_not_heard(link: Link, pair: tuple[str, s
     peer.hear()
     for ttl in (253, 64, 1):
         peer.say(State.DOWN, ttl=ttl, poll=True)
-    peer.silent(0.3)
+    peer.hear_for(0.3)
     assert speaker.states() == ["Down"]
     peer.say(State.DOWN, ttl=254)
     peer.hear_state(State.INIT)
@@ -117,7 +117,7 @@ def test_a_speaker_that_was_restarted_comes_back_though_the_peer_sends_its_old_d
     speaker.start()
     up.hear_where(lambda packet: packet.my_discriminator != old)
     up.say(State.UP, your_discriminator=old)  # not heard: it is for the predecessor
-    up.silent(0.2)
+    up.hear_for(0.2)
     assert speaker.states() == ["Down"]
     up.say(State.DOWN, your_discriminator=old)
     up.hear_state(State.INIT)
@@ -142,7 +142,7 @@ def test_other_timers_are_polled_for_and_in_force_when_answered(speaker: Speaker
     up.hear()
     assert time.monotonic() - heard_at < 0.15  # as before, as long as the peer has not agreed
     up.say(State.UP, final=True)
-    up.silent(0.2)
+    up.hear_for(0.2)
     heard_at = time.monotonic()
     up.hear()
     assert time.monotonic() - heard_at > 0.5
