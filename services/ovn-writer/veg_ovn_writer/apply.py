@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 from ovs.db import data, error, idl
@@ -15,8 +15,10 @@ from veg_ovn_writer.differ import AmbiguousRowsError, Delete, Detach, Insert, Op
 from veg_ovn_writer.errors import CannotApplyError
 from veg_ovn_writer.replica import Replica
 from veg_ovn_writer.rows import fit
-from veg_ovn_writer.tables import BFD, PORT_GROUP, TABLES
+from veg_ovn_writer.tables import PORT_GROUP, TABLES
 from veg_ovn_writer.tables.base import EXTERNAL_IDS, ROUTER, Columns, Table
+
+_KINDS: Final = {"vendor", "af"}  # keys of external_ids that say nothing of an owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,6 @@ def ensure(replica: Replica, txn: idl.Transaction, gateway: str, rows: NbRows) -
     # OVSDB carries this out on the server, together with the rows and only if there are any: two writers of nb_cfg
     # never get the same number, and the number confirms these very rows.
     replica.nb_global().increment("nb_cfg")
-    if whose == bfd_port.FOREIGN:
-        rows = NbRows()
     return dataclasses.replace(_count(operations), bfd_port=whose), rows
 
 
@@ -76,15 +76,16 @@ def _sessions(replica: Replica, gateway: str, rows: NbRows) -> dict[str, UUID]:
     Raises:
         CannotApplyError: one of them is somebody else's; a pair of port and peer can exist only once.
     """
-    wanted = {(session.logical_port, session.dst_ip) for session in rows.sessions}
     found = {}
-    for uuid, row in replica.tables[BFD.name].rows.items() if wanted else ():
-        if (row.logical_port, row.dst_ip) not in wanted:
+    for session in rows.sessions:
+        row = replica.session(session.logical_port, session.dst_ip)
+        if row is None:
             continue
-        if row.external_ids.get(OWNER_KEY) != gateway:
-            ids = row.external_ids
+        ids = row.external_ids
+        # One whose owner somebody removed says no more than its kind: on this port it can only be ours.
+        if ids.get(OWNER_KEY, gateway if ids.keys() <= _KINDS else "") != gateway:
             raise CannotApplyError(f"BFD session of {row.logical_port} with {row.dst_ip} is another one's: {ids}")
-        found[row.dst_ip] = uuid
+        found[session.dst_ip] = row.uuid
     return found
 
 
@@ -102,7 +103,7 @@ def _carry_out(replica: Replica, txn: idl.Transaction, owner: _Owner, operation:
             ids = {**getattr(row, EXTERNAL_IDS, {}), **columns[EXTERNAL_IDS]}
             _write(row, table, {**columns, EXTERNAL_IDS: ids}, owner)
         case Insert(table, _, columns) if not table.parent_column:
-            row = txn.insert(replica.tables[table.name])
+            row = replica.session(columns["logical_port"], columns["dst_ip"]) or txn.insert(replica.tables[table.name])
             _write(row, table, columns, owner)
             owner.sessions[columns["dst_ip"]] = row.uuid
         case Insert(table, router_name, columns):

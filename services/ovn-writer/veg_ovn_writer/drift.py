@@ -1,6 +1,6 @@
 """What this process knows of each gateway's rows, and what is news when they are looked at again. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from veg_contracts.events import RowsListed, RowsObserved
 from veg_contracts.intent import NbRows
@@ -15,11 +15,24 @@ class Ledger:
 
     def __init__(self) -> None:
         self._known: dict[str, Observed] = {}
+        self.foreign: set[str] = set()  # Vpcs for which a BFD port was wanted where somebody else's is
         self._complete = False  # whether the whole database was looked at since the start
 
     def wrote(self, gateway: str, rows: NbRows) -> None:
         """We made the rows of `gateway` exactly `rows`."""
+        self.foreign.discard(gateway)
         self._set(gateway, wanted(rows))
+
+    def left(self, vpc: str) -> None:
+        """We own nothing of the BFD port of `vpc`, since it is another one's."""
+        self._set(vpc, ())
+        self.foreign.add(vpc)
+
+    def made_way(self, vpcs: Iterable[str]) -> list[RowsObserved]:
+        """Tell that these Vpcs have no BFD port any more, of those for which one is wanted."""
+        due = sorted(self.foreign.intersection(vpcs))
+        self.foreign.difference_update(due)
+        return [RowsObserved(gateway=vpc, reason=DRIFT, before=()) for vpc in due]
 
     def resync(self, found: Mapping[str, Observed]) -> list[RowsObserved | RowsListed]:
         """Take what is there as known, and tell all of it: anything may have happened since we last looked."""

@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 
 from veg_contracts.commands import ChangeMembers, EnsureMembers, EnsureNb, part_of
 from veg_contracts.envelope import Envelope, MalformedMessageError, from_message
-from veg_ovn_writer import apply, groups, metrics, outcomes
+from veg_ovn_writer import apply, bfd_port, groups, metrics, outcomes
 from veg_ovn_writer.confirm import Pending
 from veg_ovn_writer.drift import Ledger
 from veg_ovn_writer.errors import CannotApplyError, NotNowError, UnknownMembersError
@@ -122,7 +122,10 @@ class Handler:
                 (counts, rows), commit = await self._nb.transact(
                     lambda replica, txn: apply.ensure(replica, txn, order.gateway, order.rows)
                 )
-                memory.ledger.wrote(order.gateway, rows)
+                if counts.bfd_port == bfd_port.FOREIGN:
+                    memory.ledger.left(order.gateway)
+                else:
+                    memory.ledger.wrote(order.gateway, rows)
                 memory.roster.keep(order)
                 return dataclasses.asdict(counts), commit
             case EnsureMembers():

@@ -11,7 +11,7 @@ from ovs.jsonrpc import Session
 from ovsdbapp.backend.ovs_idl import idlutils
 from ovsdbapp.backend.ovs_idl.connection import OvsdbIdl
 
-from veg_contracts.names import OVSDB_LOCK, OWNER_KEY
+from veg_contracts.names import OVSDB_LOCK, OWNER_KEY, bfd_port
 from veg_ovn_writer.errors import CannotApplyError, NotNowError
 from veg_ovn_writer.tables import BFD, PORT_GROUP, TABLES
 from veg_ovn_writer.tables.base import EXTERNAL_IDS, PORT, ROUTER, Table
@@ -98,11 +98,12 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
         super().__init__(remote, plan.helper)
         self.epoch = 0
         self.standing = Standing.LOST
-        self.owned: dict[str, dict[UUID, str]] = {table.name: {} for table in TABLES}
+        self.owned: dict[str, dict[UUID, str]] = {name: {} for name in (*(t.name for t in TABLES), *BFD_PORT_COLUMNS)}
         self.lacking = plan.lacking
         self._gaps = plan.gaps
         self._signals = signals
-        self._names: dict[str, dict[str, UUID]] = {PORT: {}, PORT_GROUP.name: {}}
+        self._names: dict[str, dict[str, UUID]] = {PORT: {}, PORT_GROUP.name: {}, ROUTER_PORT: {}, GROUP: {}}
+        self._sessions: dict[tuple[str, str], UUID] = {}
         self._news = News()
         session: Session = self._session
         session.reconnect.set_probe_interval(_PROBE_INTERVAL_MS)
@@ -134,23 +135,22 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
             self._index(self._names[name], row, updates, gone=gone)
         if name == NB_GLOBAL:
             self._signals.confirmed()
-        elif name == ROUTER or name in BFD_PORT_COLUMNS:
-            self._signals.rows()  # we monitor what hangs on it, and little else
         elif name == PORT:
             self._note(port=row.name)
         elif name == PORT_GROUP.name and (owner := self.owned[name].get(row.uuid)) and _is_only(updates, PORTS):
             self._note(owner=owner)  # the row itself is as it was
         elif name == BFD.name and row.uuid in self.owned[name] and _is_only(updates, STATUS):
             pass  # that is OVN's to write
-        elif self._track(self.owned[name], row, gone=gone):
+        elif name == ROUTER or self._track(self.owned[name], row, gone=gone) or _is_bfd_port(row):
             self._signals.rows()
             if name == PORT_GROUP.name and not gone:
                 self._note(owner=self.owned[name].get(row.uuid))
 
     def _tell_session(self, row: idl.Row, updates: idl.Row | None, *, gone: bool) -> None:
-        """At once, and from here: it is what a failover waits for."""
+        """At once, and from here: it is what a failover waits for. A row that becomes ours again has a status, too."""
+        self._sessions[row.logical_port, row.dst_ip] = row.uuid
         owner = row.external_ids.get(OWNER_KEY) or self.owned[BFD.name].get(row.uuid)
-        news = updates is None or STATUS in updates._data  # noqa: SLF001  # see `_is_only`
+        news = updates is None or not updates._data.keys().isdisjoint({STATUS, EXTERNAL_IDS})  # noqa: SLF001
         if owner and (gone or news) and self.standing is Standing.SERVING:
             self._signals.session(_session(row, owner, "" if gone else _status(row)))
 
@@ -224,10 +224,19 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
         uuid = self._names[PORT].get(name)
         return uuid if uuid is not None and uuid in self.tables[PORT].rows else None
 
+    def named(self, table: str, name: str) -> idl.Row | None:
+        """The one row of that name in a table of unique names that we have whole, whoever owns it."""
+        uuid = self._names[table].get(name)
+        return None if uuid is None else self.tables[table].rows.get(uuid)
+
+    def session(self, port: str, peer: str) -> idl.Row | None:
+        """The BFD session of that router port with that peer, whoever owns it; the schema lets it exist once."""
+        row = self.tables[BFD.name].rows.get(self._sessions.get((port, peer)))
+        return row if row is not None and (row.logical_port, row.dst_ip) == (port, peer) else None
+
     def group_named(self, name: str) -> idl.Row | None:
         """The port group of that name, whoever owns it."""
-        uuid = self._names[PORT_GROUP.name].get(name)
-        return None if uuid is None else self.tables[PORT_GROUP.name].rows.get(uuid)
+        return self.named(PORT_GROUP.name, name)
 
     def group_of(self, gateway: str, name: str) -> idl.Row | None:
         """The port group of that name, if `gateway` owns it."""
@@ -242,6 +251,11 @@ def _status(row: idl.Row) -> str:
 
 def _session(row: idl.Row, owner: str, status: str) -> SessionRow:
     return SessionRow(row.uuid, owner, row.logical_port, row.dst_ip, status, clock.now())
+
+
+def _is_bfd_port(row: idl.Row) -> bool:
+    """Also one that is not ours: where it goes, ours may come."""
+    return row._table.name == ROUTER_PORT and str(row.name).startswith(bfd_port(""))  # noqa: SLF001  # as in `notify`
 
 
 def _is_only(updates: idl.Row | None, column: str) -> bool:

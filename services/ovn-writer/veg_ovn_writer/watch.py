@@ -1,7 +1,7 @@
 """Looking at the database again whenever it may have changed, and telling what is news."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -47,14 +47,15 @@ class RowWatch:
 
     async def _look(self) -> None:
         try:
-            epoch, owners = await self._nb.read(_read)
+            foreign = frozenset(self._ledger.foreign)
+            epoch, owners, gone = await self._nb.read(lambda replica: _read(replica, foreign))
         except NotNowError:
             return  # serving again sets `rows_changed`
         found = {owner: rows for owner, rows in owners.items() if is_owner(owner)}
         self._ignore(owners.keys() - found.keys())
         resync = epoch != self._epoch
         events = self._ledger.resync(found) if resync else self._ledger.compare(found)
-        for event in events:
+        for event in (*self._ledger.made_way(gone), *events):
             await self._tell(event)
         self._epoch = epoch
 
@@ -80,11 +81,12 @@ class RowWatch:
             log.error("event not published", reason=str(error))
 
 
-def _read(replica: Replica) -> tuple[int, dict[str, Observed]]:
+def _read(replica: Replica, foreign: Iterable[str]) -> tuple[int, dict[str, Observed], list[str]]:
+    """The rows of all owners; and of these Vpcs those that have no BFD port any more."""
     found = {owner: observed(rows) for owner, rows in snapshot.read(replica).items()}
     for owner, (router, port) in bfd_port.read(replica).items():
         found[owner] = (*found.get(owner, ()), NbRows(router=router, bfd_port=port))
-    return replica.epoch, found
+    return replica.epoch, found, bfd_port.gone(replica, foreign)
 
 
 async def confirm(nb: Nb, pending: Pending, publish: Publish, also: Callable[[int], Awaitable[None]]) -> None:

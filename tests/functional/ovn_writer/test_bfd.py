@@ -171,6 +171,11 @@ def test_a_bfd_port_has_a_group_and_a_peer_and_goes_with_them(nb: Ovsdb, bus: Bu
         ("clear", "Logical_Router_Port", PORT, "ha_chassis_group"),
         ("remove", "Logical_Router_Port", PORT, "options", "bfd-only"),
         ("set", "Logical_Router_Port", PORT, "networks=10.1.1.1"),
+        ("set", "Logical_Router_Port", PORT, "name=renamed"),
+        ("clear", "Logical_Router_Port", PORT, "external_ids"),
+        ("clear", "HA_Chassis_Group", PORT, "external_ids"),
+        ("ha-chassis-group-add-chassis", PORT, "foreign", "7"),
+        ("clear", "Logical_Switch", PORT, "external_ids"),
     ],
 )
 def test_a_part_of_a_bfd_port_that_somebody_changes_is_drift_and_repaired(
@@ -210,6 +215,75 @@ def test_a_bfd_port_of_another_one_is_used_and_not_touched(nb: Ovsdb, bus: Bus) 
     assert nb.rows("Logical_Router_Port") == before
     assert nb.rows("HA_Chassis_Group") == []
     assert nb.rows("Logical_Switch") == []
+    nb.nbctl("lrp-del", PORT)
+    seen = bus.wait_observed("drift")
+    assert (seen.gateway, seen.after) == ("vpc1", ())
+    bus.send(command(1, NbRows(router=ROUTER, bfd_port=ROUTER_PORT), "vpc1", number="-again"))
+    assert bus.wait_event("uid-vpc1/1/nb-again/applied").detail["bfd_port"] == "ours"
+
+
+def test_a_group_that_others_left_behind_is_taken(nb: Ovsdb, bus: Bus) -> None:
+    nb.nbctl("ha-chassis-group-add", PORT, "--", "ha-chassis-group-add-chassis", PORT, "a", "1")
+    apply(bus, 1, NbRows(router=ROUTER, bfd_port=ROUTER_PORT), "vpc1")
+    (group,) = nb.rows("HA_Chassis_Group")
+    assert nb.rows("Logical_Router_Port")[0]["ha_chassis_group"] == group["_uuid"]
+    assert group["external_ids"][names.OWNER_KEY] == "vpc1"
+    assert sorted((row["chassis_name"], row["priority"]) for row in nb.rows("HA_Chassis")) == [
+        ("a", 99),
+        ("b", 100),
+        ("c", 98),
+    ]
+
+
+def test_a_port_that_another_one_makes_in_place_of_ours_keeps_our_group_if_it_uses_it(nb: Ovsdb, bus: Bus) -> None:
+    rows = NbRows(router=ROUTER, bfd_port=ROUTER_PORT)
+    apply(bus, 1, rows, "vpc1")
+    (group,) = nb.rows("HA_Chassis_Group")
+    again = ("lrp-add", ROUTER, PORT, "00:00:00:00:00:01", "10.255.255.255/32")
+    nb.nbctl(
+        "lrp-del", PORT, "--", *again, "--", "set", "Logical_Router_Port", PORT, f"ha_chassis_group={group['_uuid']}"
+    )
+    before = nb.rows("Logical_Router_Port")
+    assert apply(bus, 2, rows, "vpc1").detail["bfd_port"] == "foreign"
+    assert nb.rows("Logical_Router_Port") == before
+    assert nb.rows("Logical_Switch") == []
+
+
+def test_a_session_that_others_refer_to_goes_all_the_same(nb: Ovsdb, bus: Bus) -> None:
+    apply(bus, 1, WATCHED)
+    nb.nbctl("--policy=dst-ip", "lr-route-add", ROUTER, "10.9.0.0/16", ONE)
+    (theirs,) = [row["_uuid"] for row in nb.rows("Logical_Router_Static_Route") if row["ip_prefix"] == "10.9.0.0/16"]
+    (uuid,) = [row["_uuid"] for row in nb.rows("BFD") if row["dst_ip"] == ONE]
+    nb.nbctl("set", "Logical_Router_Static_Route", str(theirs), f"bfd={uuid}")
+    apply(bus, 2, NbRows())
+    assert nb.rows("BFD") == []
+    (left,) = nb.rows("Logical_Router_Static_Route")
+    assert (left["_uuid"], left["bfd"]) == (theirs, [])
+
+
+def test_a_session_without_its_owner_is_taken_back_and_told_of(nb: Ovsdb, bus: Bus) -> None:
+    apply(bus, 1, WATCHED)
+    (uuid,) = [row["_uuid"] for row in nb.rows("BFD") if row["dst_ip"] == ONE]
+    nb.nbctl("clear", "BFD", str(uuid), "external_ids")
+    bus.wait_observed("drift")
+    nb.nbctl("set", "BFD", str(uuid), "status=down")
+    bus.send(command(1, WATCHED, number="-again"))
+    bus.wait_event(f"uid-{GATEWAY}/1/nb-again/applied")
+    assert {row["_uuid"] for row in nb.rows("BFD") if row["dst_ip"] == ONE} == {uuid}
+    wait_for("session down", lambda: changes(bus)[-1:] == [("init", "down")])
+
+
+def test_sessions_that_change_together_are_all_told_each_in_its_order(nb: Ovsdb, bus: Bus) -> None:
+    peers = [f"192.168.0.{number}" for number in range(2, 34)]
+    apply(bus, 1, NbRows(router=ROUTER, sessions=tuple(session(peer) for peer in peers)))
+    uuids = [str(row["_uuid"]) for row in nb.rows("BFD")]
+    wanted = ["up", "down", "up", "down"]
+    for status in wanted:
+        words = [word for uuid in uuids for word in ("--", "set", "BFD", uuid, f"status={status}")]
+        nb.nbctl(*words[1:])
+    for peer in peers:
+        wait_for(f"{peer} to be down", lambda peer=peer: len(changes(bus, peer)) == 1 + len(wanted))  # type: ignore[misc]
+        assert [status for _, status in changes(bus, peer)] == ["init", *wanted]
 
 
 def test_it_is_told_when_the_chassis_have_the_flows_of_a_session_that_went_down(nb: Ovsdb, bus: Bus) -> None:
