@@ -1,9 +1,10 @@
-"""Pings one address of each family every 10 ms from where it is started, and writes a line for each answer.
+"""Pings from many clients at once, every 10 ms each, and writes a line for each answer.
 
-`python probe.py NAME FILE ADDRESS…` runs until SIGTERM. A line: name, family, sequence, time sent, time answered (both
-seconds since the epoch). The payload carries name and sequence, so that whoever sees the packet on its way (`witness`)
-knows whose it is, whatever address it bears by then. With the address `-` instead it is the witness: it answers nothing
-(the kernel does), and writes a line for each echo request that arrives: name, family, sequence, source, time.
+`python probe.py FILE NAME=NETNS[,NAME=NETNS…] ADDRESS…` runs until SIGTERM, all clients in this one process: a socket
+belongs to the network namespace that it was made in. A line: name, family, sequence, time sent, time answered (both
+seconds since the epoch). The payload carries name and sequence, so that whoever sees the packet on its way knows whose
+it is, whatever address it bears by then: without an address this is that witness. It answers nothing (the kernel does),
+and writes a line for each echo request that arrives: name, family, sequence, source, time.
 """
 
 import os
@@ -15,6 +16,8 @@ import sys
 import time
 from pathlib import Path
 from typing import IO, Final, NoReturn
+
+from spaces import open_in
 
 _INTERVAL_S: Final = 0.01
 _MARK: Final = b"VEG1"
@@ -51,8 +54,10 @@ def _read(family: str, data: bytes) -> tuple[int, str, int, float] | None:
     return (data[0], name.rstrip(b"\0").decode(), sequence, sent) if mark == _MARK else None
 
 
-def _open(family: str) -> socket.socket:
-    made = socket.socket(_KINDS[family][0], socket.SOCK_RAW, _KINDS[family][1])
+def _open(family: str, namespace: str) -> socket.socket:
+    """A raw socket in a network namespace."""
+    with open_in(namespace):
+        made = socket.socket(_KINDS[family][0], socket.SOCK_RAW, _KINDS[family][1])
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     made.setblocking(False)
     return made
@@ -76,29 +81,31 @@ def _stop(*_: object) -> NoReturn:
     raise SystemExit
 
 
-def main(name: str, path: str, targets: list[str]) -> None:
+def main(path: str, clients: dict[str, str], targets: list[str]) -> None:
+    """Until SIGTERM."""
     signal.signal(signal.SIGTERM, _stop)
-    witness = targets == ["-"]
-    by_family = {"6" if ":" in target else "4": target for target in targets} if not witness else {"4": "", "6": ""}
-    sockets = {family: _open(family) for family in by_family}
+    by_family = {"6" if ":" in target else "4": target for target in targets}
+    wanted = _ANSWER if targets else _REQUEST
+    flows = [(name, family) for name in clients for family in by_family or _KINDS]
+    sockets = {flow: _open(flow[1], clients[flow[0]]) for flow in flows}
     selector = selectors.DefaultSelector()
-    for family, made in sockets.items():
+    for (_, family), made in sockets.items():
         selector.register(made, selectors.EVENT_READ, family)
     identity, sequence, due = os.getpid() & 0xFFFF, 0, time.monotonic()
-    with Path(path).open("w", buffering=1) as output:
+    with Path(path).open("w", buffering=1 << 16) as output:
         while True:
-            wait_s = 1.0 if witness else max(0.0, due - time.monotonic())
-            for key, _ in selector.select(wait_s):
-                _drain(key.data, sockets[key.data], _REQUEST if witness else _ANSWER, output)
-            if witness or time.monotonic() < due:
+            for key, _ in selector.select(max(0.0, due - time.monotonic())):
+                _drain(key.data, key.fileobj, wanted, output)  # type: ignore[arg-type]  # it is what was registered
+            if time.monotonic() < due:
                 continue
+            output.flush()
             sequence, due = sequence + 1, max(due + _INTERVAL_S, time.monotonic() - 1)
-            for family, target in by_family.items():
+            for name, family in flows if targets else ():
                 try:
-                    sockets[family].sendto(_echo(family, identity, name, sequence), (target, 0))
+                    sockets[name, family].sendto(_echo(family, identity, name, sequence), (by_family[family], 0))
                 except OSError:
                     continue  # no way at the moment: that is a probe that is lost
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3:])
+    main(sys.argv[1], dict(word.split("=") for word in sys.argv[2].split(",")), sys.argv[3:])

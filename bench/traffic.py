@@ -13,6 +13,7 @@ from typing import Final
 
 SERVERS: Final = ("172.17.0.1", "fc00:172:17::1")
 _PROBE: Final = Path(__file__).with_name("probe.py")
+_STREAMS: Final = Path(__file__).with_name("streams.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Traffic:
 
     directory: Path
     answered: dict[Flow, list[float]] = field(default_factory=dict)  # when the answered probes were sent
+    numbers: dict[Flow, set[int]] = field(default_factory=dict)  # the sequence numbers of the answered probes
     sources: dict[Flow, str] = field(default_factory=dict)  # the address under which the last probe arrived outside
-    strangers: set[str] = field(default_factory=set)
     arrivals: list[tuple[float, str]] = field(default_factory=list)
     _tails: dict[str, _Tail] = field(default_factory=dict)
 
@@ -55,13 +56,19 @@ class Traffic:
         """Take in what came since the last look."""
         for path in self.directory.glob("*.lines"):
             tail = self._tails.setdefault(path.name, _Tail(path))
-            for name, family, _, middle, at in tail.lines():
+            for name, family, number, middle, at in tail.lines():
                 flow = Flow(name, family)
                 if path.stem == "witness":
                     self.sources[flow] = middle
                     self.arrivals.append((float(at), middle))
                 else:
                     self.answered.setdefault(flow, []).append(float(middle))
+                    self.numbers.setdefault(flow, set()).add(int(number))
+
+    def lost(self) -> dict[Flow, list[int]]:
+        """The probes that were not answered although later ones were, of each flow that has any."""
+        gaps = {flow: sorted(set(range(min(seen), max(seen))) - seen) for flow, seen in self.numbers.items()}
+        return {flow: gap for flow, gap in gaps.items() if gap}
 
     def outage(self, flow: Flow, since: float, until: float) -> tuple[float, float]:
         """The longest gap, from the last good packet to the first good one, in seconds; and when that last one was."""
@@ -76,18 +83,39 @@ def running(
 ) -> Iterator[Traffic]:
     """Probes in the pods of `clients` (name -> `namespace/pod`), and the witness, until the end of the block."""
     directory.mkdir(parents=True, exist_ok=True)
-    spaces = {name: f"{lab}.pod.{pod.replace('/', '.', 1)}" for name, pod in clients.items()}
-    words = {name: (space, [name, str(directory / f"{name}.lines"), *servers]) for name, space in spaces.items()}
-    words["witness"] = (f"{lab}.ext", ["witness", str(directory / "witness.lines"), "-"])
-    processes = [
-        subprocess.Popen(["nsenter", f"--net=/run/netns/{space}", sys.executable, str(_PROBE), *rest])
-        for space, rest in words.values()
+    spaces = namespaces(lab, clients)
+    words = [
+        [str(directory / "probes.lines"), spaces, *servers],
+        [str(directory / "witness.lines"), f"witness={lab}.ext"],
     ]
+    processes = [subprocess.Popen([sys.executable, str(_PROBE), *rest]) for rest in words]
     try:
         time.sleep(1)
         yield Traffic(directory)
     finally:
-        for process in processes:
-            process.send_signal(signal.SIGTERM)
-        for process in processes:
-            process.wait(10)
+        end(processes)
+
+
+@contextmanager
+def streams(lab: str, clients: dict[str, str], file: Path) -> Iterator[None]:
+    """A TCP stream of each client, and new connections all the while; after the block `file` says what came of them."""
+    words = [sys.executable, str(_STREAMS), str(file), f"{lab}.ext", namespaces(lab, clients)]
+    process = subprocess.Popen(words)
+    try:
+        time.sleep(1)
+        yield
+    finally:
+        end([process])
+
+
+def namespaces(lab: str, clients: dict[str, str]) -> str:
+    """NAME=NETNS of each client, by commas."""
+    return ",".join(f"{name}={lab}.pod.{pod.replace('/', '.', 1)}" for name, pod in clients.items())
+
+
+def end(processes: list[subprocess.Popen[bytes]]) -> None:
+    """Let them write down what they have, and wait for them."""
+    for process in processes:
+        process.send_signal(signal.SIGTERM)
+    for process in processes:
+        process.wait(10)

@@ -9,6 +9,7 @@ from veg_contracts.commands import (
     EnsureMembers,
     EnsureNb,
     EnsureStatus,
+    EnsureVpcStatus,
     EnsureWorkload,
     PublishConfig,
     RecordKubeEvent,
@@ -28,6 +29,9 @@ from veg_contracts.events import (
     RowsListed,
     RowsObserved,
     RowsProgrammed,
+    SessionChanged,
+    SessionProgrammed,
+    SpeakerChanged,
     Ticked,
 )
 from veg_contracts.intent import Intent, NbRows, Part, Report, RoutePolicy, Source
@@ -67,6 +71,13 @@ def _rows(rows: NbRows) -> str:
     words = [_policy(policy) for policy in rows.policies]
     words += [f"{route.ip_prefix} src-ip {route.nexthop}" for route in rows.static_routes]
     words += [f"port group {name}" for name in rows.port_groups]
+    words += [
+        f"BFD {session.dst_ip} {session.min_rx}/{session.min_tx} x {session.detect_mult}" for session in rows.sessions
+    ]
+    words += [
+        f"port {port.name} {','.join(port.networks)} on {','.join(port.chassis)}"
+        for port in filter(None, [rows.bfd_port])
+    ]
     return f"{rows.router}[{'; '.join(words)}]"
 
 
@@ -116,6 +127,13 @@ _WORDS: Final[dict[type[Any], Callable[[Any], str]]] = {
     MembersObserved: lambda event: (
         f"{event.port_group}: {len(event.missing)} ports missing, {len(event.foreign)} not ours"
     ),
+    SessionChanged: lambda event: (
+        f"BFD session with {event.dst_ip}: {event.previous or '?'} -> {event.status or 'gone'}"
+    ),
+    SessionProgrammed: lambda event: f"every chassis has the flows without {event.dst_ip}, down since {event.down_at}",
+    SpeakerChanged: lambda event: (
+        f"{event.pod}: BFD session with {event.remote}: {event.previous or '?'} -> {event.state} ({event.diagnostic})"
+    ),
     RowsListed: lambda event: f"{len(event.gateways)} gateways own rows",
     ConfigApplied: lambda event: f"config {event.generation} applied by {event.pod}: {_sources(event.sources)}",
     ConfigFailed: lambda event: f"config {event.generation} failed in {event.pod}: {event.message}",
@@ -133,6 +151,7 @@ _WORDS: Final[dict[type[Any], Callable[[Any], str]]] = {
     RemoveWorkload: lambda command: f"workload {command.generation}: remove Deployment {command.name}",
     EnsureFinalizer: _finalizer,
     EnsureStatus: _status,
+    EnsureVpcStatus: lambda command: f"status.bfdPort {command.generation}: {command.bfd_port.name or 'remove it'}",
     RecordKubeEvent: lambda command: f"{command.type} {command.reason}: {command.message}",
     PublishConfig: _config,
 }
