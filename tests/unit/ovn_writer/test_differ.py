@@ -6,13 +6,14 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_route
 from unit.ovn_writer.test_rows import POLICY, ROUTE, SORTED, group, policies, row
 
-from veg_contracts.intent import NbRows, RoutePolicy
+from veg_contracts.intent import BfdSession, NbRows, RoutePolicy
 from veg_contracts.names import owner_ids
 from veg_ovn_writer.differ import AmbiguousRowsError, Delete, Detach, Insert, Operation, Update, diff
 from veg_ovn_writer.rows import observed, wanted
-from veg_ovn_writer.tables import PORT_GROUP, TABLES
+from veg_ovn_writer.tables import BFD, PORT_GROUP, TABLES
 from veg_ovn_writer.tables.base import FoundRow
 
 GATEWAY = "default/gateway1"
@@ -111,3 +112,13 @@ def test_what_is_new_comes_before_what_goes_whatever_its_table() -> None:
     rows = NbRows(router="r", static_routes=(ROUTE,))
     found = {"Logical_Router_Policy": (row(1, "r"),), "Port_Group": (group(2, "g"),)}
     assert [type(operation) for operation in diff(GATEWAY, rows, found)] == [Insert, Detach, Delete]
+
+
+def test_sessions_come_before_what_refers_to_them_and_timers_change_in_place() -> None:
+    session = BfdSession(family="4", logical_port="p", dst_ip="10.0.0.2", min_rx=1000, min_tx=1000, detect_mult=3)
+    rows = NbRows(router="r", static_routes=(replace_route(ROUTE, bfd="10.0.0.2"),), sessions=(session,))
+    operations = diff(GATEWAY, rows, {})
+    assert [operation.table.name for operation in operations] == ["BFD", "Logical_Router_Static_Route"]
+    found = {"BFD": (FoundRow(UUID(int=1), {**BFD.to_columns(GATEWAY, session), "min_rx": (100,)}, ()),)}
+    assert Update(BFD, UUID(int=1), {"min_rx": (1000,)}) in diff(GATEWAY, rows, found)
+    assert diff(GATEWAY, NbRows(), found) == [Delete(BFD, UUID(int=1))]

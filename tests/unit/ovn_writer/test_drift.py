@@ -53,3 +53,15 @@ def test_a_later_resync_knows_what_was_before() -> None:
     ledger.wrote("a/a", WANTED)
     events = ledger.resync({"a/a": OTHER, "b/b": ROWS})
     assert [event.before for event in events if isinstance(event, RowsObserved)] == [ROWS, ()]
+
+
+def test_where_the_bfd_port_of_another_one_goes_ours_is_missed_once() -> None:
+    ledger = Ledger()
+    ledger.resync({})
+    ledger.left("vpc1")
+    assert ledger.compare({}) == []
+    assert ledger.made_way(["vpc1", "vpc2"]) == [RowsObserved(gateway="vpc1", reason="drift", before=())]
+    assert ledger.made_way(["vpc1"]) == []
+    ledger.left("vpc1")
+    ledger.wrote("vpc1", NbRows())
+    assert ledger.made_way(["vpc1"]) == []

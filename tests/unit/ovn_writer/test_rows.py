@@ -99,6 +99,11 @@ def test_a_gateway_is_namespace_and_name(name: str) -> None:
     assert is_owner(name)
 
 
+@pytest.mark.parametrize("name", ["vpc1", "ovn-cluster"])
+def test_a_vpc_is_a_name(name: str) -> None:
+    assert is_owner(name)
+
+
 @pytest.mark.parametrize(
     "name", ["", "x y", "/", "a/", "/b", "a/b/c", "A/b", "a b/c", "a/b\n", "a/*", "a/>", "-a/b", "a.b/c"]
 )
