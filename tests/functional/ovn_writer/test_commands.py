@@ -199,7 +199,7 @@ def test_garbage_is_logged_and_dropped(nb: Ovsdb, bus: Bus, writer: Writer) -> N
     bus.send_raw("veg.cmd.ovn.a.b.c", b"{}", headers)
     bus.send_raw("veg.cmd.ovn.a.b.c", b"[" * 100_000, headers)
     bus.send_raw("veg.cmd.ovn.a.b.c", b"{}", {**headers, "ce-type": "veg.kube.ensure-status.v1"})
-    for name in ("no-slash", "a b/c", "a/B", "/"):
+    for name in ("No-Name", "a b/c", "a/B", "/"):
         unnameable = command(1, DOCUMENT, gateway=name)
         bus.send_raw("veg.cmd.ovn.a.b.c", to_body(unnameable), {**headers, "ce-id": name})
     bus.send(good)

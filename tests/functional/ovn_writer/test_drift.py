@@ -76,8 +76,8 @@ def test_a_copy_of_a_row(nb: Ovsdb, bus: Bus, writer: Writer) -> None:
     assert writer.alive
 
 
-def test_an_owner_that_is_no_gateway_is_ignored(nb: Ovsdb, bus: Bus, writer: Writer) -> None:
-    for owner in ("nonsense", "", "a b/c"):
+def test_an_owner_that_is_no_gateway_nor_vpc_is_ignored(nb: Ovsdb, bus: Bus, writer: Writer) -> None:
+    for owner in ("No-Name", "", "a b/c"):
         match = f'match="{owner or "empty"}"'
         nb.nbctl(
             *("--id=@x", "create", "Logical_Router_Policy", "priority=1", match, "action=drop"),
