@@ -49,6 +49,7 @@ async def work(settings: OvnWriterSettings, health: Health, _: asyncio.Event) ->
             tasks.create_task(MemberWatch(nb, memory.roster, handler.turn, publish).run(), name="members")
             sessions = SessionWatch(nb, publish)
             tasks.create_task(sessions.run(), name="sessions")
+            tasks.create_task(sessions.follow_flows(), name="flows of sessions")
             tasks.create_task(confirm(nb, memory.pending, publish, sessions.confirmed), name="confirm")
             subscription = await bus.pull_subscription(
                 js, COMMAND_STREAM, OVN_COMMANDS, OVN_WRITER_CONSUMER, in_flight_max=1, ack_wait_s=_ACK_WAIT_S

@@ -32,6 +32,7 @@ class SessionWatch:
         self._nb = nb
         self._publish = publish
         self._told: dict[UUID, SessionRow] = {}
+        self._lost: asyncio.Queue[SessionChanged] = asyncio.Queue()
         self._down: list[SessionProgrammed] = []  # those that no chassis has confirmed yet
 
     async def run(self) -> None:
@@ -43,7 +44,17 @@ class SessionWatch:
             # A node that fails takes many sessions along: they wait for the stream together, not one after the other.
             for different in rounds(events):
                 await asyncio.gather(*(self._publish(outcomes.seen(event)) for event in different))
-            await self._count_up([event for event in events if event.previous == _UP])
+            for event in events:
+                if event.previous == _UP and event.status:  # a row that went was taken away on purpose
+                    self._lost.put_nowait(event)
+
+    async def follow_flows(self) -> None:
+        """Have the chassis confirm what OVN makes of lost sessions. Beside `run`: telling of them waits for nothing."""
+        while True:
+            lost = [await self._lost.get()]
+            while not self._lost.empty():
+                lost.append(self._lost.get_nowait())
+            await self._count_up(lost)
 
     async def confirmed(self, hv_cfg: int) -> None:
         """Every chassis has what was in the database at `hv_cfg`: tell of the sessions that were down by then."""
@@ -54,8 +65,6 @@ class SessionWatch:
 
     async def _count_up(self, events: list[SessionChanged]) -> None:
         """Let the chassis say when they have the flows that OVN itself makes of sessions that are not up any more."""
-        if not events:
-            return
         try:
             _, commit = await self._nb.transact(_count)
         except (NotNowError, CannotApplyError) as error:
