@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from support import watched
 from support.lab import Lab
 from support.snapshot import Inside, Snapshot, look_inside, take
-from support.wanted import DEFAULT_VPC, Claims, Gateway, claims, family, gateways
+from support.wanted import DEFAULT_VPC, Claims, Gateway, by_family, claims, family, gateways, masked
 
 _POLICY, _ROUTE, _GROUP = "Logical_Router_Policy", "Logical_Router_Static_Route", "Port_Group"
-_CLUSTER_PRIORITY = 29100
+_PORT = "Logical_Router_Port"
+_CLUSTER_PRIORITY, _SELECTED_PRIORITY = 29100, 29160
 _SELECTION_FIELD = {"4": "ip_src", "6": "ipv6_src"}
 _DEFAULT_ROUTE = "default"
 
@@ -21,14 +23,15 @@ def problems(lab: Lab) -> list[str]:
     """One sentence for each difference; none, when all is as the document says."""
     around = take(lab)
     everybody = gateways(around)
-    found = list(_leftovers(around, everybody))
+    found = [*_leftovers(around, everybody), *_bfd_ports(around)]
     for gateway in everybody:
         if gateway.living:
             found += _lost_sources(gateway, claims(gateway, everybody), around)
         if not gateway.ready:
             continue
         mine = claims(gateway, everybody)
-        parts = [_rows(gateway, mine, everybody), _membership(gateway, everybody), _status(gateway)]
+        parts = [_rows(gateway, mine, everybody), watched.sessions(gateway)]
+        parts += [_membership(gateway, everybody), _status(gateway)]
         parts += [_inside(gateway, mine, pod, look_inside(lab, pod)) for pod in gateway.pods]
         found += [f"{gateway.key}: {problem}" for part in parts for problem in part]
     return found
@@ -36,10 +39,28 @@ def problems(lab: Lab) -> list[str]:
 
 def _leftovers(around: Snapshot, everybody: list[Gateway]) -> Iterator[str]:
     there = {gateway.key for gateway in everybody}
-    for table in (_POLICY, _ROUTE, _GROUP):
+    for table in (_POLICY, _ROUTE, _GROUP, watched.SESSION):
         for owner, _, row in around.owned(table):
             if owner not in there:
                 yield f"{table} {row} belongs to {owner}, which does not exist"
+
+
+def _bfd_ports(around: Snapshot) -> Iterator[str]:
+    """What a Vpc says of its BFD port is so, and no port of ours is there that none wants."""
+    vpcs = {vpc["metadata"]["name"]: vpc for vpc in around.kind("Vpc")}
+    ports = {row["name"]: row for row in around.tables[_PORT]}
+    wanted = {name for name, vpc in vpcs.items() if (vpc["spec"].get("bfdPort") or {}).get("enabled")}
+    for name, vpc in vpcs.items():
+        said = (vpc.get("status") or {}).get("bfdPort") or {}
+        found = ports.get(said.get("name", ""), {}).get("networks", [])
+        addresses = [ip.partition("/")[0] for ip in found]
+        if said.get("name") and sorted(by_family(said["ip"]).values()) != sorted(addresses):
+            yield f"Vpc {name} has the status.bfdPort {said}, the port has {found}"
+        if name in wanted and not said.get("name"):
+            yield f"Vpc {name} has no status.bfdPort"
+    for owner, _, row in around.owned(_PORT):
+        if owner not in wanted:
+            yield f"the BFD port {row['name']} is there, and Vpc {owner} does not want it"
 
 
 def _lost_sources(gateway: Gateway, mine: Claims, around: Snapshot) -> Iterator[str]:
@@ -72,12 +93,23 @@ def _rows(gateway: Gateway, mine: Claims, everybody: list[Gateway]) -> Iterator[
     for where, row in (*policies, *routes):
         if where != router:
             yield f"a row on router {where!r}, not on {router!r}: {row}"
-    yield from _policies(gateway, mine, [row for _, row in policies])
-    yield from _routes(gateway, mine, [row for _, row in routes], everybody)
+    known = (watched.DROP, watched.LOCAL, watched.SELECTED_LOCAL, _CLUSTER_PRIORITY, _SELECTED_PRIORITY)
+    by_priority: dict[int, list[Any]] = {priority: [] for priority in known}
+    for _, row in policies:
+        by_priority.setdefault(row["priority"], []).append(row)
+    if by_priority.keys() - set(known):
+        yield f"has policies of the priorities {sorted(by_priority)}"
+    yield from watched.drops(gateway, mine, by_priority[watched.DROP], everybody)
+    yield from watched.local(gateway, mine, by_priority[watched.LOCAL] + by_priority[watched.SELECTED_LOCAL])
+    yield from _policies(gateway, mine, by_priority[_CLUSTER_PRIORITY])
+    yield from _selected(gateway, by_priority[_SELECTED_PRIORITY])
+    anchors = [row for _, row in routes if row["route_table"] == watched.ANCHORS]
+    yield from watched.anchors(gateway, anchors)
+    yield from _routes(gateway, mine, [row for _, row in routes if row not in anchors], everybody)
 
 
 def _policies(gateway: Gateway, mine: Claims, rows: list[Any]) -> Iterator[str]:
-    by_source = {_source(row["match"]): row for row in rows if row["priority"] == _CLUSTER_PRIORITY}
+    by_source = {_source(row["match"]): row for row in rows}
     wanted = set(mine.own) if gateway.vpc == DEFAULT_VPC and gateway.pods else set()
     for cidr in wanted - by_source.keys():
         yield f"no policy for the source {cidr}"
@@ -88,7 +120,13 @@ def _policies(gateway: Gateway, mine: Claims, rows: list[Any]) -> Iterator[str]:
         yield from _policy(gateway, row, version)
         if gateway.vpc == DEFAULT_VPC and row["match"] != f"ip{version}.src == {cidr}":
             yield f"the policy for {cidr} has the match {row['match']!r}"
-    for version in gateway.families if gateway.selectors and gateway.pods else []:
+
+
+def _selected(gateway: Gateway, rows: list[Any]) -> Iterator[str]:
+    wanted = gateway.families if gateway.selectors and gateway.pods else []
+    if len(rows) > len(wanted):
+        yield f"has the policies {[row['match'] for row in rows]} for selected pods"
+    for version in wanted:
         match = f"ip{version}.src == ${gateway.port_group}_ip{version}"
         chosen = [row for row in rows if row["match"].partition(" && ")[0] == match]
         if len(chosen) != 1:
@@ -108,6 +146,7 @@ def _policy(gateway: Gateway, row: Any, version: str) -> Iterator[str]:
         yield f"{what} has the nexthops {sorted(row['nexthops'])}, the pods are {gateway.nexthops(version)}"
     if row["external_ids"] != ids:
         yield f"{what} has the external_ids {row['external_ids']}"
+    yield from watched.references(gateway, what, row["bfd_sessions"], row["nexthops"])
 
 
 def _routes(gateway: Gateway, mine: Claims, rows: list[Any], everybody: list[Gateway]) -> Iterator[str]:
@@ -128,6 +167,7 @@ def _routes(gateway: Gateway, mine: Claims, rows: list[Any], everybody: list[Gat
                 yield f"{what} has no symmetric reply: {row['options']}"
             if row["selection_fields"] != [_SELECTION_FIELD[version]]:
                 yield f"{what} is chosen by {row['selection_fields']}, not by the source address"
+            yield from watched.references(gateway, what, row["bfd"], [row["nexthop"]])
         elif not (gateway.selectors and custom and pair[0] in set(gateway.vpc_cidrs(version)) - claimed):
             yield f"{what} leads to no pod of it for no source of it"
         if row["policy"] != "src-ip" or row["route_table"] != "":
@@ -138,26 +178,35 @@ def _routes(gateway: Gateway, mine: Claims, rows: list[Any], everybody: list[Gat
 
 def _membership(gateway: Gateway, everybody: list[Gateway]) -> Iterator[str]:
     around = gateway.around
-    groups = [row for owner, _, row in around.owned(_GROUP) if owner == gateway.key]
-    if [row["name"] for row in groups] != ([gateway.port_group] if gateway.selectors else []):
-        yield f"has the port groups {[row['name'] for row in groups]}"
-    ports = {row["_uuid"]: row["name"] for row in around.tables["Logical_Switch_Port"]}
-    there = set(ports.values())
+    groups = {row["name"]: row for owner, _, row in around.owned(_GROUP) if owner == gateway.key}
     older = [item for item in everybody if item.living and item.vpc == gateway.vpc and item.age < gateway.age]
-    for row in groups:
-        must: set[str] = set()
-        may: set[str] = set()
-        for pod in around.kind("Pod"):
-            if not gateway.selects(pod) or any(item.selects(pod) for item in older):
-                continue
-            port = f"{pod['metadata']['name']}.{pod['metadata']['namespace']}"
-            runs = pod["status"].get("phase") in ("Pending", "Running") and "deletionTimestamp" not in pod["metadata"]
-            (must if runs else may).add(port)
-        members = {ports[uuid] for uuid in row["ports"] if uuid in ports}
-        for port in (must & there) - members:
-            yield f"the selected pod {port} is not in its port group"
-        for port in members - must - may:
-            yield f"{port} is in its port group and not selected"
+    wanted: dict[str, list[Any]] = {}
+    for node in gateway.nodes if gateway.local else ():
+        pods = [pod for pod in around.kind("Pod") if watched.sends_from(gateway, pod, node)]
+        wanted[watched.node_group(gateway, node)] = pods
+    if gateway.selectors:
+        pods = [pod for pod in around.kind("Pod") if gateway.selects(pod)]
+        wanted[gateway.port_group] = [pod for pod in pods if not any(item.selects(pod) for item in older)]
+    if groups.keys() != wanted.keys():
+        yield f"has the port groups {sorted(groups)}, not {sorted(wanted)}"
+    for name in groups.keys() & wanted.keys():
+        yield from _members(around, groups[name], wanted[name])
+
+
+def _members(around: Snapshot, group: Any, pods: list[Any]) -> Iterator[str]:
+    """Those of the pods that run; one that is ending may be in or not."""
+    ports = {row["_uuid"]: row["name"] for row in around.tables["Logical_Switch_Port"]}
+    must: set[str] = set()
+    may: set[str] = set()
+    for pod in pods:
+        port = f"{pod['metadata']['name']}.{pod['metadata']['namespace']}"
+        runs = pod["status"].get("phase") in ("Pending", "Running") and "deletionTimestamp" not in pod["metadata"]
+        (must if runs else may).add(port)
+    members = {ports[uuid] for uuid in group["ports"] if uuid in ports}
+    for port in (must & set(ports.values())) - members:
+        yield f"the selected pod {port} is not in its port group {group['name']}"
+    for port in members - must - may:
+        yield f"{port} is in the port group {group['name']} and not selected"
 
 
 # The status.
@@ -278,8 +327,9 @@ def _ways(gateway: Gateway, mine: Claims, inside: Inside, version: str) -> Itera
     if defaults != [f"{_DEFAULT_ROUTE} via {gateway.external_gateways[version]} dev net1"]:
         yield f"its default routes are {defaults}"
     back = gateway.internal_gateways[version]
-    wanted = {_way(cidr, back) for cidr in mine.own if _needs_way(gateway, cidr, version)}
-    known = {*gateway.sources, *(gateway.vpc_cidrs(version) if gateway.selectors else ())}
+    peers = [masked(ip) for ip in gateway.peers.values()]
+    wanted = {_way(cidr, back) for cidr in (*mine.own, *peers) if _needs_way(gateway, cidr, version)}
+    known = {*gateway.sources, *peers, *(gateway.vpc_cidrs(version) if gateway.selectors else ())}
     possible = {_way(cidr, back) for cidr in known if _needs_way(gateway, cidr, version)}
     internal = {line for line in routes if " via " in line and line.endswith(" dev eth0")}
     if wanted - internal:

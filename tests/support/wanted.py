@@ -168,9 +168,37 @@ class Gateway:
             and pod["status"].get("phase") == "Running"
         ]
 
-    def nexthops(self, wanted: str) -> list[str]:
-        """The addresses of that family that the pods have in the VPC."""
-        return sorted(ip["ip"] for pod in self.pods for ip in pod["status"]["podIPs"] if family(ip["ip"]) == wanted)
+    def nexthops(self, wanted: str, node: str = "") -> list[str]:
+        """The addresses of that family that the pods, or those of one node, have in the VPC."""
+        pods = [pod for pod in self.pods if node in ("", pod["spec"]["nodeName"])]
+        return sorted(ip["ip"] for pod in pods for ip in pod["status"]["podIPs"] if family(ip["ip"]) == wanted)
+
+    @property
+    def nodes(self) -> list[str]:
+        """Those with a pod of it."""
+        return sorted({pod["spec"]["nodeName"] for pod in self.pods})
+
+    @property
+    def watched(self) -> bool:
+        """Whether BFD is on."""
+        return bool((self.spec.get("bfd") or {}).get("enabled"))
+
+    @property
+    def local(self) -> bool:
+        return self.watched and self.spec.get("trafficPolicy") == "Local"
+
+    @property
+    def bfd_port(self) -> Any:
+        """The BFD port of its VPC: `name` and `ip`."""
+        vpc = self.around.named("Vpc", self.vpc)
+        return (vpc.get("status") or {}).get("bfdPort") if vpc else None
+
+    @property
+    def peers(self) -> dict[str, str]:
+        """Family -> the address that watches the pods in it."""
+        port = self.bfd_port if self.watched else None
+        found = by_family((port or {}).get("ip") or "")
+        return {each: found[each] for each in self.families if each in found}
 
     def selects(self, pod: Any) -> bool:
         """Whether a selector names this pod, and it is one that can be in a VPC's port group."""
