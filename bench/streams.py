@@ -55,16 +55,25 @@ class Streams:
         writer.write(b"echo")
         await asyncio.wait_for(reader.readexactly(4), _SILENCE_S)
 
+    async def _use(self, name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A connection that is moved right after it was made breaks like an old one."""
+        try:
+            await self._echo(reader, writer)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            self.broken.append(f"{name}, just made: {error!r}")
+        finally:
+            writer.close()
+
     async def _connect_for_ever(self) -> None:
         while True:
             for name in self._clients:
                 started = time.monotonic()
                 try:
                     reader, writer = await self._open(name)
-                    await self._echo(reader, writer)
-                    writer.close()
-                except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+                except (OSError, TimeoutError) as error:
                     self.failed.append(f"{name}: {error!r}")
+                else:
+                    await self._use(name, reader, writer)
                 self.connects += 1
                 self.slowest_s = max(self.slowest_s, time.monotonic() - started)
                 await asyncio.sleep(_CONNECT_EVERY_S)
@@ -90,6 +99,7 @@ async def main(outside: str, clients: dict[str, str]) -> str:
     working = asyncio.create_task(streams.run())
     await stop.wait()
     working.cancel()
+    await asyncio.wait([working])
     server.close()
     result: dict[str, object] = {
         "streams": len(clients),
