@@ -27,9 +27,9 @@ def up(lab: Lab, *, infra_only: bool) -> None:
             network.ensure(lab)
         _in_parallel([_start_external, _start_ovn, _start_postgres, _start_nats, _start_control_plane], lab)
         _apply_objects(lab)
-        _start_each(lab, _present(services.helpers(lab)))
+        _start_each(lab, services.helpers(lab))
         if not infra_only:
-            _start_together(lab, _present(services.components(lab)))
+            _start_together(lab, services.components(lab))
     say(f"the lab {lab.name!r} is up ({time.monotonic() - began:.1f} s)")
 
 
@@ -55,12 +55,6 @@ def _start_each(lab: Lab, wanted: Sequence[Component]) -> None:
 
 def _start_together(lab: Lab, wanted: Sequence[Component]) -> None:
     _in_parallel([partial(_start_each, wanted=[component]) for component in wanted], lab)
-
-
-def _present(wanted: Sequence[Component]) -> list[Component]:
-    for component in filter(services.missing, wanted):
-        say(f"{component.name}: not in this tree yet")
-    return [component for component in wanted if not services.missing(component)]
 
 
 def _start_external(lab: Lab) -> None:

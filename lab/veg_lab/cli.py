@@ -31,6 +31,7 @@ namespaces of its own. Nothing of it touches the machine's own network. $VEG_LAB
   lab/lab run -- CMD              any command inside the lab; no CMD gives a shell
   lab/lab down                    nothing is left but the cache
 """
+_NODE_WITHIN_S = 20.0
 Handler = Callable[[Lab, argparse.Namespace], int]
 
 
@@ -164,7 +165,14 @@ def _node(lab: Lab, options: argparse.Namespace) -> int:
 
 
 def _add_node(lab: Lab, name: str) -> None:
-    """Register one more node, as its kubelet would; the stand-ins do the rest."""
+    """Register one more node, as its kubelet would; the stand-ins do the rest, which is waited for."""
     nodes = json.loads(netns.run(control_plane.kubectl(lab, "get", "nodes", "-o", "json")))["items"]
     manifest = json.dumps(bootstrap.node_object(bootstrap.next_node(name, nodes)))
     netns.run(control_plane.kubectl(lab, "create", "-f", "-"), stdin=manifest)
+    deadline = time.monotonic() + _NODE_WITHIN_S
+    while not netns.exists(lab.namespace("node", name)):
+        if time.monotonic() > deadline:
+            raise LabError(
+                f"node {name!r} has no network after {_NODE_WITHIN_S:.0f} s; see: lab/lab logs mini-kube-ovn"
+            )
+        time.sleep(0.05)

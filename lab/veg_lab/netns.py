@@ -79,7 +79,10 @@ def _setns(descriptor: int) -> None:
 
 def processes(wanted: Iterable[str]) -> set[int]:
     """The ids of all processes in these namespaces."""
-    inodes = {(DIRECTORY / name).stat().st_ino for name in wanted if exists(name)}
+    inodes = set()
+    for name in filter(exists, wanted):
+        with contextlib.suppress(FileNotFoundError):  # removed at this moment
+            inodes.add((DIRECTORY / name).stat().st_ino)
     found: set[int] = set()
     for directory in Path("/proc").iterdir():
         if directory.name.isdigit():

@@ -1,17 +1,25 @@
 """A node that fails, as its pods and the rest of the cluster see it: no link, no process that moves, no report.
 
 The mark of a failed node is a file, so that the node agent knows it also after a restart: it leaves the node's pods
-alone, and after the notice time it says of the node what a node lifecycle controller would.
+alone, and after the notice time it says of the node what a node lifecycle controller would. Nothing here asks the API
+server: a failure comes at once, and also when there is no control plane.
+
+A macvlan has no end outside, and the kernel no switch for its carrier: it stays, and since the pod's kernel lives, it
+still answers ARP and ping from the external network. What comes by it ends there: the way on is cut.
 """
 
 import json
-import os
 import signal
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from veg_lab import control_plane, netns
+import msgspec
+
+from veg_lab import netns, process
 from veg_lab.errors import LabError
+from veg_lab.node_agent.network_plan import host_interface
+from veg_lab.node_agent.record import Sandbox
 from veg_lab.paths import Lab
 
 UNREACHABLE = "node.kubernetes.io/unreachable"
@@ -33,15 +41,20 @@ def fail(lab: Lab, node: str, notice_s: float) -> None:
     Raises:
         LabError: there is no such node.
     """
-    namespaces = _pods(lab, node)
+    _require(lab, node)
+    # The mark first: whatever starts on the node from now on is not started by its agent.
     marks(lab).mkdir(exist_ok=True)
     draft = mark(lab, node).with_name(f".{node}")
     draft.write_text(f"{notice_s}\n")
     draft.rename(mark(lab, node))
-    for namespace in namespaces:
-        _set_links(lab, namespace, up=False)
-    for namespace in namespaces:
-        _signal(namespace, signal.SIGSTOP)
+    pods = sandboxes_on(lab, node)
+    _set_links(lab, pods, "down")
+    frozen: set[int] = set()
+    # Again until there is none left: a process may have made another one before it was stopped.
+    while moving := netns.processes(pod.netns for pod in pods) - frozen:
+        for pid in moving:
+            process.send(pid, signal.SIGSTOP)
+        frozen |= moving
 
 
 def restore(lab: Lab, node: str) -> None:
@@ -50,45 +63,54 @@ def restore(lab: Lab, node: str) -> None:
     Raises:
         LabError: there is no such node.
     """
-    for namespace in _pods(lab, node):
-        _signal(namespace, signal.SIGCONT)
-        _set_links(lab, namespace, up=True)
+    _require(lab, node)
+    pods = sandboxes_on(lab, node)
+    for pid in netns.processes(pod.netns for pod in pods):
+        process.send(pid, signal.SIGCONT)
+    _set_links(lab, pods, "up")
     mark(lab, node).unlink(missing_ok=True)
 
 
-def _pods(lab: Lab, node: str) -> list[str]:
-    """The namespaces of the pods that are on the node."""
-    nodes = json.loads(netns.run(control_plane.kubectl(lab, "get", "nodes", "-o", "json")))["items"]
-    names = [item["metadata"]["name"] for item in nodes]
-    if node not in names:
-        raise LabError(f"node {node!r} does not exist; there are {', '.join(names)}")
-    selector = f"--field-selector=spec.nodeName={node}"
-    found = json.loads(netns.run(control_plane.kubectl(lab, "get", "pods", "-A", selector, "-o", "json")))["items"]
-    keys = [(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in found]
-    spaces = (lab.namespace("pod", namespace, name) for namespace, name in keys)
-    return [space for space in spaces if netns.exists(space)]
+def _require(lab: Lab, node: str) -> None:
+    """Nodes have a namespace each."""
+    prefix = lab.namespace("node", "")
+    known = [name.removeprefix(prefix) for name in netns.names(lab.name) if name.startswith(prefix)]
+    if node not in known:
+        raise LabError(f"node {node!r} does not exist; there are {', '.join(known)}")
 
 
-def _set_links(lab: Lab, namespace: str, *, up: bool) -> None:
-    """Let the pod's veths have a carrier, or none: what is configured on them stays.
+def sandboxes_on(lab: Lab, node: str) -> list[Sandbox]:
+    """What the node agent has written of the node's pods: as good as what the API server knows, and at hand."""
+    found = []
+    for path in (lab.run / "pods").glob("*/*/sandbox.json"):
+        with suppress(FileNotFoundError):  # the pod goes at this moment
+            found.append(msgspec.json.decode(path.read_bytes(), type=Sandbox))
+    return [sandbox for sandbox in found if sandbox.node == node]
 
-    A macvlan has no end outside, and the kernel no switch for its carrier: it stays, and what comes by it ends there.
+
+def _set_links(lab: Lab, pods: Iterable[Sandbox], state: str) -> None:
+    """Let the pods' veths have a carrier (`up`), or none: what is configured on them stays.
+
+    One command for all: a pod that goes meanwhile takes its links along, which is no failure.
     """
-    state = "up" if up else "down"
-    outer = {link["ifindex"]: link["ifname"] for link in _links(lab.namespace())}
-    for link in _links(namespace):
-        if link.get("linkinfo", {}).get("info_kind") == "veth" and link.get("link_index") in outer:
-            netns.run([*netns.enter(lab.namespace()), "ip", "link", "set", outer[link["link_index"]], state])
+    enter = netns.enter(lab.namespace())
+    mine = ends_of([pod.uid for pod in pods], _links(lab))
+    script = "".join(f"link set {end} {state}\n" for end in mine)
+    try:
+        netns.run([*enter, "ip", "-force", "-batch", "-"], stdin=script)
+    except LabError:
+        links = _links(lab)
+        if any(links[end] != (state == "up") for end in mine if end in links):
+            raise
 
 
-def _links(namespace: str) -> list[dict[str, Any]]:
-    links: list[dict[str, Any]] = json.loads(netns.run([*netns.enter(namespace), "ip", "-d", "-j", "link", "show"]))
-    return links
+def ends_of(uids: Iterable[str], links: Collection[str]) -> list[str]:
+    """Which of the machine's links lead to these pods."""
+    prefixes = tuple(host_interface(uid, "") for uid in uids)
+    return sorted(link for link in links if link.startswith(prefixes))
 
 
-def _signal(namespace: str, number: signal.Signals) -> None:
-    for word in netns.run(["ip", "netns", "pids", namespace]).split():
-        try:
-            os.kill(int(word), number)
-        except ProcessLookupError:
-            continue  # it has just ended
+def _links(lab: Lab) -> dict[str, bool]:
+    """The machine's links, and whether each is to be up."""
+    shown = json.loads(netns.run([*netns.enter(lab.namespace()), "ip", "-j", "link", "show"]))
+    return {link["ifname"]: "UP" in link["flags"] for link in shown}

@@ -1,6 +1,5 @@
 """Our services, and the lab's stand-ins for kubelet and Kube-OVN: what they are started with."""
 
-import importlib.util
 import sys
 import time
 
@@ -77,15 +76,6 @@ def _service(lab: Lab, role: str, own: dict[str, str]) -> Component:
     argv = (sys.executable, "-m", f"veg_{role.replace('-', '_')}")
     ready = probes.answers(lab.namespace(), f"http://{address}/readyz")
     return Component(role, argv, ready, lab.namespace(), environment, ready_within_s=30.0)
-
-
-def missing(component: Component) -> bool:
-    """Whether the tree holds no program for this component of ours (yet)."""
-    module = component.argv[-1]
-    try:
-        return importlib.util.find_spec(f"{module}.__main__") is None
-    except ModuleNotFoundError:
-        return True
 
 
 def ensure_agent_secret(lab: Lab, namespace: str = "default") -> None:

@@ -5,9 +5,15 @@ import os
 import signal
 import subprocess
 from abc import ABC, abstractmethod
-from pathlib import Path
+from contextlib import suppress
 
 from support.lab import Lab
+
+
+def processes(namespace: str) -> list[int]:
+    """Every process in a network namespace."""
+    done = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True, check=True)
+    return [int(word) for word in done.stdout.split()]
 
 
 class Kill(ABC):
@@ -23,11 +29,6 @@ class Kill(ABC):
 
     @abstractmethod
     def undo(self) -> None: ...
-
-    def processes(self) -> list[int]:
-        """Every process in the pod's network namespace."""
-        done = subprocess.run(["ip", "netns", "pids", self.namespace], capture_output=True, text=True, check=True)
-        return [int(word) for word in done.stdout.split()]
 
     def _in(self, namespace: str, *words: str) -> str:
         enter = ["nsenter", f"--net=/run/netns/{namespace}", *words]
@@ -54,9 +55,8 @@ class SpeakerKilled(Kill):
     """`kill -9` of the BFD speaker. The pod goes on forwarding, and Kubernetes starts the speaker again."""
 
     def do(self) -> None:
-        for pid in self.processes():
-            if b"bfdd" in Path(f"/proc/{pid}/cmdline").read_bytes() and b"control" not in _words(pid):
-                os.kill(pid, signal.SIGKILL)
+        record = self.lab.run_directory / "pods" / "default" / self.pod / "containers" / "bfdd.json"
+        _send(json.loads(record.read_text())["pid"], signal.SIGKILL)
 
     def undo(self) -> None:
         """Kubernetes does it."""
@@ -66,12 +66,12 @@ class Frozen(Kill):
     """SIGSTOP of every process in the pod. The kernel goes on forwarding: only BFD can tell."""
 
     def do(self) -> None:
-        for pid in self.processes():
-            os.kill(pid, signal.SIGSTOP)
+        for pid in processes(self.namespace):
+            _send(pid, signal.SIGSTOP)
 
     def undo(self) -> None:
-        for pid in self.processes():
-            os.kill(pid, signal.SIGCONT)
+        for pid in processes(self.namespace):
+            _send(pid, signal.SIGCONT)
 
 
 class NodeFailed(Kill):
@@ -88,8 +88,9 @@ class NodeFailed(Kill):
         self.lab.call("node", "restore", self._node)
 
 
-def _words(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
+def _send(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # it has just ended by itself
+        os.kill(pid, number)
 
 
 WAYS: dict[str, type[Kill]] = {

@@ -11,6 +11,8 @@ from veg_lab.node_agent.spec import ObjectKey
 
 Json = dict[str, Any]
 MERGE_PATCH = "application/merge-patch+json"
+# Merges conditions by their type.
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 REQUEST_TIMEOUT_S = 10.0
 # A watch ends by itself after this time; the list that follows heals whatever it missed.
 WATCH_S = 300
@@ -108,11 +110,13 @@ class Cluster:
             self._core.patch_namespaced_pod_without_preload_content, pod, {"metadata": {"annotations": annotations}}
         )
 
-    async def _patch(self, method: Callable[..., Awaitable[Any]], pod: Json, body: Json) -> None:
+    async def _patch(
+        self, method: Callable[..., Awaitable[Any]], pod: Json, body: Json, content_type: str = MERGE_PATCH
+    ) -> None:
         meta = pod["metadata"]
         body = {**body, "metadata": {**body.get("metadata", {}), "uid": meta["uid"]}}
         request = method(
-            meta["name"], meta["namespace"], body, _content_type=MERGE_PATCH, _request_timeout=REQUEST_TIMEOUT_S
+            meta["name"], meta["namespace"], body, _content_type=content_type, _request_timeout=REQUEST_TIMEOUT_S
         )
         try:
             await _json(request, f"patch pod {meta['namespace']}/{meta['name']}")
@@ -130,14 +134,42 @@ class Cluster:
             if any(item["key"] == taint for item in node["spec"].get("taints", []))
         ]
 
-    async def tell_node(self, name: str, condition: Json, taints: list[Json]) -> None:
-        """Write a node's one condition, and all of its taints."""
-        for method, body in (
-            (self._core.patch_node_status_without_preload_content, {"status": {"conditions": [condition]}}),
-            (self._core.patch_node_without_preload_content, {"spec": {"taints": taints}}),
-        ):
-            request = method(name, body, _content_type=MERGE_PATCH, _request_timeout=REQUEST_TIMEOUT_S)
-            await _json(request, f"patch node {name}")
+    async def set_node_condition(self, name: str, condition: Json) -> bool:
+        """Write this one condition of a node; false when there is no such node."""
+        body = {"status": {"conditions": [condition]}}
+        request = self._core.patch_node_status_without_preload_content(
+            name, body, _content_type=STRATEGIC_MERGE_PATCH, _request_timeout=REQUEST_TIMEOUT_S
+        )
+        return await _found(request, f"patch status of node {name}") is not None
+
+    async def set_node_taints(self, name: str, change: Callable[[list[Json]], list[Json]]) -> None:
+        """Write a node's taints, unless somebody else wrote the node meanwhile; that is an error, as any other.
+
+        Taints are one list, which a patch can only replace.
+        """
+        request = self._core.read_node_without_preload_content(name, _request_timeout=REQUEST_TIMEOUT_S)
+        node = await _found(request, f"get node {name}")
+        if node is None:
+            return
+        taints = node["spec"].get("taints", [])
+        if change(taints) == taints:
+            return
+        version = node["metadata"]["resourceVersion"]
+        body = {"metadata": {"resourceVersion": version}, "spec": {"taints": change(taints)}}
+        request = self._core.patch_node_without_preload_content(
+            name, body, _content_type=MERGE_PATCH, _request_timeout=REQUEST_TIMEOUT_S
+        )
+        await _found(request, f"patch taints of node {name}")
+
+    async def set_pods_unready(self, node: str, condition: Json) -> None:
+        """Write this condition to all pods of a node that are ready."""
+        request = self._core.list_pod_for_all_namespaces_without_preload_content(
+            field_selector=f"spec.nodeName={node}", _request_timeout=REQUEST_TIMEOUT_S
+        )
+        for pod in (await _json(request, f"list pods of node {node}"))["items"]:
+            if ("Ready", "True") in {(item["type"], item["status"]) for item in pod["status"].get("conditions", [])}:
+                method = self._core.patch_namespaced_pod_status_without_preload_content
+                await self._patch(method, pod, {"status": {"conditions": [condition]}}, STRATEGIC_MERGE_PATCH)
 
     async def delete_now(self, pod: Json) -> None:
         """Let the pod object go: nothing of it runs any more."""

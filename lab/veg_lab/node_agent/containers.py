@@ -15,8 +15,7 @@ from pathlib import Path
 import msgspec
 
 from veg_lab import netns
-from veg_lab.node_agent.record import ContainerRecord, Ended
-from veg_lab.node_agent.sandbox import Sandbox
+from veg_lab.node_agent.record import ContainerRecord, Ended, Sandbox
 from veg_lab.node_agent.spec import ContainerPlan, launch_script, shim_words
 from veg_lab.process import read_stat, send
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from veg_lab.node_agent.cluster import Cluster, ClusterError, Json
@@ -10,6 +11,7 @@ from veg_lab.node_failure import UNREACHABLE, mark, marks
 from veg_lab.paths import Lab
 
 _LOOK_S = 0.5
+_EFFECTS = ("NoSchedule", "NoExecute")
 log = logging.getLogger("node-agent")
 
 
@@ -25,7 +27,7 @@ class Nodes:
         return mark(self._lab, node).exists()
 
     async def run(self) -> None:
-        # What an earlier agent told is told again, or taken back: both change nothing the second time.
+        # What an earlier agent told to its end: the taints come last.
         self._told = set(await self._unreachable())
         while True:
             try:
@@ -43,10 +45,10 @@ class Nodes:
                 await asyncio.sleep(_LOOK_S)
 
     async def _look(self) -> None:
-        directory = marks(self._lab)
-        failed = {path.name: path for path in directory.glob("[!.]*")} if directory.is_dir() else {}
-        for name, path in failed.items():
-            if name not in self._told and time.time() - path.stat().st_mtime >= float(path.read_text() or 0):
+        failed = read_marks(self._lab)
+        now = time.time()
+        for name, noticed_at in failed.items():
+            if name not in self._told and now >= noticed_at:
                 await self._tell(name, ready=False)
                 self._told.add(name)
         for name in self._told - failed.keys():
@@ -56,14 +58,45 @@ class Nodes:
     async def _tell(self, name: str, *, ready: bool) -> None:
         log.info("node %s is %s", name, "back" if ready else "unreachable")
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        condition = {
-            "type": "Ready",
-            "status": "True" if ready else "Unknown",
-            "reason": "KubeletReady" if ready else "NodeStatusUnknown",
-            "message": "the node is back" if ready else "Kubelet stopped posting node status.",
-            "lastHeartbeatTime": now,
-            "lastTransitionTime": now,
-        }
-        effects = () if ready else ("NoSchedule", "NoExecute")
-        taints: list[Json] = [{"key": UNREACHABLE, "effect": effect, "timeAdded": now} for effect in effects]
-        await self._cluster.tell_node(name, condition, taints)
+        if not await self._cluster.set_node_condition(name, node_condition(now, ready=ready)):
+            log.info("node %s is no more", name)
+            return
+        if not ready:  # of a node that is back, each pod's own worker tells
+            await self._cluster.set_pods_unready(name, pod_condition(now))
+        effects = () if ready else _EFFECTS
+        await self._cluster.set_node_taints(name, lambda taints: retaint(taints, effects, now))
+
+
+def read_marks(lab: Lab) -> dict[str, float]:
+    """Each failed node, and when (seconds since the epoch) the cluster notices."""
+    found = {}
+    for path in marks(lab).glob("[!.]*"):
+        try:
+            found[path.name] = path.stat().st_mtime + float(path.read_text())
+        except FileNotFoundError:  # restored at this moment
+            continue
+    return found
+
+
+def node_condition(now: str, *, ready: bool) -> Json:
+    return {
+        "type": "Ready",
+        "status": "True" if ready else "Unknown",
+        "reason": "KubeletReady" if ready else "NodeStatusUnknown",
+        "message": "the lab's node agent is posting ready status" if ready else "Kubelet stopped posting node status.",
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": now,
+    }
+
+
+def pod_condition(now: str) -> Json:
+    message = "the pod's node is unreachable"
+    return {"type": "Ready", "status": "False", "reason": "NodeNotReady", "message": message, "lastTransitionTime": now}
+
+
+def retaint(taints: Sequence[Json], effects: Iterable[str], now: str) -> list[Json]:
+    """The node's taints, with exactly these effects of being unreachable; those of others stay as they are."""
+    others = [taint for taint in taints if taint["key"] != UNREACHABLE]
+    before = {taint["effect"]: taint for taint in taints if taint["key"] == UNREACHABLE}
+    ours = [before.get(effect, {"key": UNREACHABLE, "effect": effect, "timeAdded": now}) for effect in effects]
+    return [*others, *ours]

@@ -20,7 +20,8 @@ from veg_lab.node_agent.network_plan import STATUS_ANNOTATION, NetworkConfigErro
 from veg_lab.node_agent.nodes import Nodes
 from veg_lab.node_agent.prober import Prober, Target, run_hook
 from veg_lab.node_agent.probes import Health, backoff_s, initial_health
-from veg_lab.node_agent.sandbox import PodKey, Sandbox, Sandboxes
+from veg_lab.node_agent.record import Sandbox
+from veg_lab.node_agent.sandbox import PodKey, Sandboxes
 from veg_lab.node_agent.spec import Host, Json, SpecError, all_containers, plan_container, references
 from veg_lab.node_agent.status import differs, pod_status, restarts_after
 from veg_lab.node_agent.view import container_id, shown_health, view_of
@@ -141,6 +142,8 @@ class PodWorker:
             if wait_s > 0:
                 return wait_s
         if not container.running:
+            if self._on_failed_node():  # it failed within this step
+                return RETRY_S
             try:
                 await self._start(pod, sandbox, spec)
             except SpecError as error:

@@ -1,8 +1,20 @@
-"""What is on disk of a container, so that an agent that starts again finds it. Values only."""
+"""What is on disk of a pod and its containers, so that an agent that starts again finds it. Values only."""
 
 import msgspec
 
 from veg_lab.node_agent.spec import ContainerPlan
+
+
+class Sandbox(msgspec.Struct, frozen=True):
+    """What is on disk of a pod's network. It is `ready` only when all of it was made."""
+
+    uid: str
+    node: str
+    netns: str
+    addresses: tuple[str, ...]
+    network_status: str
+    leases: dict[str, str]
+    ready: bool = False
 
 
 class Ended(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from veg_lab.node_agent.network_plan import (
     network_config,
     plan_network,
 )
+from veg_lab.node_agent.record import Sandbox
 from veg_lab.paths import Lab
 
 PodKey = tuple[str, str]
@@ -28,17 +29,6 @@ PodKey = tuple[str, str]
 
 # Each set-up is a handful of short commands; more at once than this only makes two cores change between them.
 PARALLEL_SETUPS = 6
-
-
-class Sandbox(msgspec.Struct, frozen=True):
-    """What is on disk of a pod's network. It is `ready` only when all of it was made."""
-
-    uid: str
-    netns: str
-    addresses: tuple[str, ...]
-    network_status: str
-    leases: dict[str, str]
-    ready: bool = False
 
 
 class Sandboxes:
@@ -84,9 +74,9 @@ class Sandboxes:
         plan = plan_network(pod, configs, leases)
         if isinstance(plan, Waiting):
             return plan
-        uid = pod["metadata"]["uid"]
+        uid, node = pod["metadata"]["uid"], pod["spec"]["nodeName"]
         named = {f"{namespace}/{name}": address for (namespace, name), address in leases.items()}
-        sandbox = Sandbox(uid, self._lab.namespace("pod", *key), plan.addresses, plan.status, named)
+        sandbox = Sandbox(uid, node, self._lab.namespace("pod", *key), plan.addresses, plan.status, named)
         self._write(key, sandbox)
         await self._make(key, sandbox, plan, clean=existing is not None)
         done = msgspec.structs.replace(sandbox, ready=True)
