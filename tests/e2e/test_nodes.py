@@ -16,7 +16,8 @@ from support.vpcs import egress, fetch, subnet
 NODE, OTHER, ADDED = "kube-ovn-worker2", "kube-ovn-worker", "kube-ovn-worker3"
 GATEWAY, CLIENT, DOOMED, ASKER = "survivor", "nodes-client", "nodes-doomed", "nodes-asker"
 UNREACHABLE = "node.kubernetes.io/unreachable"
-BFD = {"enabled": True, "minRX": 100, "minTX": 100}
+# Slow enough that a busy machine does not take a living pod for a dead one.
+BFD = {"enabled": True, "minRX": 300, "minTX": 300}
 OWN_TAINT = {"key": "example.com/own", "value": "x", "effect": "PreferNoSchedule"}
 
 
