@@ -1,10 +1,12 @@
 """One BFD session as a value: what a packet, the time, or a new configuration makes of it (RFC 5880, 6.8). Pure.
 
-Three things differ from what the RFC has, both for OVN (`docs/decisions/0009-bfd-speaker.md`):
+Four things differ from what the RFC has, both for OVN (`docs/decisions/0009-bfd-speaker.md`):
 - Required Min RX is announced as it is configured in every state. OVN sends its next packet by it; a second announced
   until Up would be longer than its own detection time.
 - A discriminator of ours that is not known is taken for zero in state Down or AdminDown: OVN goes on sending the one of
   a speaker that has been restarted, and the session would never return.
+- While a session is not up, the detection time is no less than that of packets each second: OVN announces its configured
+  interval, sends once in a second, and would be given up between two packets for ever.
 - A detection time that the peer shortens counts from its next packet on, see `received`.
 """
 
@@ -76,7 +78,8 @@ class Session:
     @property
     def detection_us(self) -> int:
         """After so long a silence the peer counts as lost (6.8.4)."""
-        return self.peer.multiplier * max(self.rx_us, self.peer.min_tx)
+        slow_us = 0 if self.state is State.UP else SLOW_US  # OVN announces less than a second and sends each second
+        return self.peer.multiplier * max(self.rx_us, self.peer.min_tx, slow_us)
 
 
 def new(discriminator: int, timers: Timers) -> Session:
