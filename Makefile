@@ -6,7 +6,7 @@ PACKAGES := libs/contracts/veg_contracts libs/runtime/veg_runtime services/watch
   services/ovn-writer/veg_ovn_writer services/kube-writer/veg_kube_writer services/gw-agent/veg_gw_agent services/gw-agent/veg_bfdd \
   cli/vegctl lab/veg_lab
 
-.PHONY: help setup demo demo-down check unit functional e2e test clean
+.PHONY: help setup demo demo-down check unit functional e2e test bench-failover bench-drain soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ bench-failover: setup ## How long traffic is out when a gateway pod fails: 25 ti
 soak: setup ## 8 gateways, default timers, all cores busy: no false failover in 30 minutes, into bench/results
 	@lab/lab assets
 	@.venv/bin/python bench/soak.py
+
+bench-drain: setup ## What 32 clients lose when gateway pods are scaled down, rolled out or evicted (3 min)
+	@lab/lab assets
+	@PYTHONPATH=bench $(PYTEST) -s bench/test_drain.py
 
 clean: ## Remove what was made in this folder (not the cache of long builds)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

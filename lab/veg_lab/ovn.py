@@ -11,6 +11,7 @@ CHASSIS = "lab"
 INTEGRATION_BRIDGE = "br-int"
 # Daemons write to stderr, which is their log file; nothing goes to syslog.
 _LOGGING = ("-vconsole:info", "-vsyslog:off", "-vfile:off")
+_DATAPATH_NICE = -15
 _PATHS = {"ovsdb-server": "usr/sbin", "ovs-vswitchd": "usr/lib/openvswitch-switch"}
 
 
@@ -75,6 +76,9 @@ def _database(lab: Lab, name: str, file: Path, socket: Path) -> Component:
 def _daemon(lab: Lab, name: str, *arguments: str) -> Component:
     control = control_socket(lab, name)
     argv = tool(lab, name, *arguments, f"--unixctl={control}", *_LOGGING)
+    if name == "ovs-vswitchd":
+        # It stands for a datapath in the kernel, which no process that starts beside it can starve.
+        argv = ["nice", "-n", str(_DATAPATH_NICE), *argv]
     return Component(name, tuple(argv), probes.listens(control), lab.namespace(), environment(lab))
 
 

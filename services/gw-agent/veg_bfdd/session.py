@@ -5,8 +5,8 @@ Four things differ from what the RFC has, both for OVN (`docs/decisions/0009-bfd
   until Up would be longer than its own detection time.
 - A discriminator of ours that is not known is taken for zero in state Down or AdminDown: OVN goes on sending the one of
   a speaker that has been restarted, and the session would never return.
-- While a session is not up, the detection time is no less than that of packets each second: OVN announces its configured
-  interval, sends once in a second, and would be given up between two packets for ever.
+- While a session is not up, the detection time is no less than that of packets each second: OVN announces what it is
+  configured to, sends once in a second, and would be given up between two packets for ever.
 - A detection time that the peer shortens counts from its next packet on, see `received`.
 """
 
