@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from support import bfd
 from support.checker import problems
 from support.clients import await_running, client_pod
 from support.lab import Lab, eventually, gateway_manifest
@@ -15,6 +16,7 @@ from support.vpcs import egress, subnet, vpc
 
 NAME = "checked"
 SOURCE = "10.92.0.0/24"
+OWNER = "external_ids:vpc-egress-gateway"
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,34 @@ def custom(lab: Lab) -> Iterator[str]:
     lab.kubectl("delete", "pod", "chosen")
     lab.kubectl("delete", "subnet", "subnet9")
     lab.kubectl("delete", "vpc", "vpc9")
+
+
+@pytest.fixture(scope="module")
+def watched(lab: Lab) -> Iterator[str]:
+    """A ready gateway with BFD and local traffic in a VPC of its own, and a client on its node; its key."""
+    node = "kube-ovn-worker"
+    lab.apply(vpc("vpc10"), subnet("subnet10", "IPv4", "192.168.10.0/24", vpc="vpc10"))
+    client = client_pod("near", subnet="subnet10")
+    client["spec"]["nodeName"] = node
+    spec = {
+        "vpc": "vpc10",
+        "externalSubnet": "macvlan1",
+        "internalSubnet": "subnet10",
+        "trafficPolicy": "Local",
+        "bfd": {"enabled": True},
+        "nodeSelector": [{"matchLabels": {"kubernetes.io/hostname": node}}],
+        "policies": [{"snat": True, "ipBlocks": ["192.168.98.0/24"]}],
+    }
+    with bfd.port(lab, "vpc10", "10.255.255.255"):
+        lab.apply(client, egress("ten", **spec))
+        await_running(lab, "default/near")
+        lab.ready("ten", 1)
+        eventually(lambda: not problems(lab), 10, "all is well before")
+        yield "default/ten"
+        lab.kubectl("delete", "veg", "ten", "--timeout=60s")
+    lab.kubectl("delete", "pod", "near")
+    lab.kubectl("delete", "subnet", "subnet10")
+    lab.kubectl("delete", "vpc", "vpc10")
 
 
 @contextmanager
@@ -123,6 +153,39 @@ def test_a_wrong_route_or_member_is_named(lab: Lab, custom: str, command: list[s
         row = lab.nbctl("--bare", "--columns=_uuid", *condition, "ip_prefix=192.168.99.0/24").strip()
         lab.nbctl(*({"ROW": row, "GROUP": port_group(custom)}.get(word, word) for word in command))
         assert named(lab, custom, *words), problems(lab)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["set", "BFD", "ROW", "min_rx=7"], ["min_rx"]),
+        (["set", "BFD", "ROW", "external_ids:vpc-egress-gateway=default/gone"], ["does not exist"]),
+        (["destroy", "BFD", "ROW"], ["has BFD sessions with []"]),
+        (["clear", "Logical_Router_Static_Route", "ROW", "bfd"], ["the route", "refers to the BFD sessions with []"]),
+        (["set", "Logical_Router_Static_Route", "ROW", "route_table=veg-bfd"], ["anchor", "of no session"]),
+        (["lr-policy-del", "vpc10", "29090"], ["no drop", "reg0 !="]),
+        (["set", "Logical_Router_Policy", "29090", "action=allow"], ["the drop", "is allow"]),
+        (["set", "Logical_Router_Policy", "29090", 'match="ip4.src == 192.168.98.0/24"'], ["that should not be"]),
+        (["lr-policy-del", "vpc10", "29150"], ["no policy of priority 29150"]),
+        (["clear", "Logical_Router_Policy", "29150", "bfd_sessions"], ["local policy", "BFD sessions with []"]),
+        (["clear", "Port_Group", "GROUP", "ports"], ["near.default", "not in its port group"]),
+        (["set", "Logical_Router_Port", "bfd@vpc10", 'networks="10.255.255.9"'], ["Vpc vpc10", "status.bfdPort"]),
+    ],
+)
+def test_a_wrong_row_of_bfd_is_named(lab: Lab, watched: str, command: list[str], words: list[str]) -> None:
+    # Of one that is not ready nothing is said: a session that was made anew is not up yet.
+    eventually(lambda: set(bfd.sessions(lab, watched).values()) == {"up"}, 20, "the session is up")
+    lab.ready("ten", 1)
+    (group,) = lab.nbctl("--bare", "--columns=name", "find", "Port_Group", OWNER + f'="{watched}"').split()
+    with stopped(lab, "ovn-writer"):
+        known = {"GROUP": group}
+        if "ROW" in command:
+            known["ROW"] = lab.nbctl("--bare", "--columns=_uuid", "find", command[1], OWNER + f'="{watched}"').strip()
+        for priority in ("29090", "29150"):
+            row = lab.nbctl("--bare", "--columns=_uuid", "find", "Logical_Router_Policy", f"priority={priority}")
+            known[priority] = row.strip() if command[0] != "lr-policy-del" else priority
+        lab.nbctl(*(known.get(word, word) for word in command))
+        assert named(lab, *words), problems(lab)
 
 
 @pytest.mark.parametrize(
