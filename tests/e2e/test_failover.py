@@ -26,6 +26,8 @@ SERVER = "172.17.0.1"
 FLOW = traffic.Flow("client", "4")
 DARK_S = 10.0  # for how long all gateways are down
 WITHIN_S = 1.0
+# Between OVN's noticing and its word in the Northbound database, which is where the log begins; and one ping.
+UNSEEN_MS = 150
 # The time in which a session is found to be down and everybody told: packets may still arrive at a gateway until then.
 SETTLED_S = 2.0
 PLACES = {
@@ -96,6 +98,27 @@ def test_the_other_takes_over_within_a_second(lab: Lab, pods: list[str], tmp_pat
             assert seen.sources[FLOW] in external(lab)
             assert outage_s < WITHIN_S
         lab.ready(NAME, 2)
+    assert_told(lab, victim, outage_s * 1000)
+
+
+def assert_told(lab: Lab, victim: str, outage_ms: float) -> None:
+    """The documented query lists the failover: which pod, why, and for how long traffic was out at most."""
+
+    def told() -> list[str]:
+        text = lab.call("psql", "-At", "-v", f"gateway=default/{NAME}", "-f", "docs/sql/failovers.sql")
+        (line,) = [line.split("|") for line in text.splitlines() if f"|{victim}|" in line]
+        assert line[-1], "it is back"
+        return line
+
+    line = eventually(told, 30, "the failover is in the log")
+    _, gateway, address, pod, node, cause, detect_ms, written_ms, flows_ms, at_most_ms, _ = line
+    print(line)
+    assert (gateway, pod, detect_ms) == (f"default/{NAME}", victim, "300")
+    assert address == lab.get("pod", victim)["status"]["podIP"]
+    assert node == lab.get("pod", victim)["spec"]["nodeName"]
+    assert cause == "the pod heard OVN no longer either: link or node"
+    assert float(written_ms or 0) <= float(flows_ms)
+    assert outage_ms < float(at_most_ms) + UNSEEN_MS
 
 
 def test_with_no_gateway_up_nothing_leaves(lab: Lab, pods: list[str], tmp_path: Path) -> None:
