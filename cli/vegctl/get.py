@@ -10,6 +10,8 @@ from veg_planner.world import World
 from vegctl.database import snapshot
 from vegctl.table import render
 
+# Those that a gateway has; the status of a Vpc is none of them.
+_PARTS = tuple(part for part in Part if part is not Part.VPC_STATUS)
 _HEADER = ("GATEWAY", "GENERATION", "PHASE", "READY", "NB", "WORKLOAD", "FINALIZER", "STATUS", "CONFIG", "WAITS FOR")
 
 
@@ -44,7 +46,7 @@ def details(world: World, gateway: str) -> Iterator[str]:
     yield ""
     rows = [
         (part.value, str(state.generation), state.state, state.command_id, state.message)
-        for part in Part
+        for part in _PARTS
         if (state := world.part(gateway, part)) is not None
     ]
     yield render(("PART", "GENERATION", "STATE", "LAST COMMAND", "MESSAGE"), rows)
@@ -65,7 +67,7 @@ def _row(world: World, gateway: str) -> list[str]:
         str(intent.generation),
         status.phase if status else "",
         str(status.ready).lower() if status else "",
-        *(_progress(world, gateway, part) for part in Part),
+        *(_progress(world, gateway, part) for part in _PARTS),
         waits(report),
     ]
 
