@@ -32,11 +32,11 @@ check: setup ## Lint, types, layering
 unit: setup ## Pure tests, in seconds
 	@$(PYTEST) tests/unit
 
-functional: setup ## Each service against a real Postgres, NATS, ovsdb-server, API server (about 3 min)
+functional: setup ## Each service against a real Postgres, NATS, ovsdb-server, API server (about 9 min)
 	@lab/lab assets
 	@$(PYTEST) tests/functional
 
-e2e: setup ## The whole system in a lab of its own, with real packets (about 8 min, plus 6 when Kubernetes is to be built)
+e2e: setup ## The whole system in a lab of its own, with real packets (about 17 min, plus 6 when Kubernetes is to be built)
 	@lab/lab assets
 	@$(PYTEST) tests/e2e
 

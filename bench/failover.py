@@ -28,7 +28,7 @@ from support.kills import WAYS  # noqa: E402
 from support.lab import Lab, eventually  # noqa: E402
 from support.vpcs import attachment, egress, subnet  # noqa: E402
 
-_WINDOW_S: Final = 2.0  # an outage longer than this is measured as this long, and fails the target anyway
+_WINDOW_S: Final = 1.5  # an outage longer than this is measured as this long, and fails the target anyway
 _BFD: Final = {"enabled": True, "minRX": 100, "minTX": 100, "multiplier": 3}
 _CLIENTS: Final = 4
 _BLINK_S: Final = 0.1  # what is shorter was no detection: the pod went on forwarding until its traffic was moved
@@ -80,7 +80,7 @@ class Bench:
                 self.samples.append(Sample(how, way, family, outage[0] * 1000, parts))
         kill.undo()
         eventually(lambda: self._all_up(name), 60, f"sessions of {name} are up again")
-        time.sleep(0.5)
+        time.sleep(0.3)
 
     def _pods(self, name: str) -> dict[str, set[str]]:
         """Each gateway pod with its external addresses."""
