@@ -67,15 +67,7 @@ class Leader:
             LeaseLostError: another planner leads, or this one could not renew its lease in time.
         """
         self._sure_until = time.monotonic() + self._lease.ttl_s
-        work = (self._keep_lease(), self._keep_streams(), self._work(settings))
-        duties = [asyncio.create_task(duty) for duty in work]
-        try:
-            await asyncio.wait(duties, return_when=asyncio.FIRST_COMPLETED)
-            for duty in duties:
-                if duty.done():
-                    duty.result()  # raises what ended it
-        finally:
-            await tasks.end(duties)
+        await tasks.together(self._keep_lease(), self._keep_streams(), self._work(settings))
 
     async def _keep_lease(self) -> None:
         while True:

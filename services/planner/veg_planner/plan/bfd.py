@@ -38,7 +38,6 @@ class Nexthop(Value, frozen=True, kw_only=True):
     """
 
     ip: str
-    node: str
     up: bool
     held: bool = False
     watched: bool
@@ -67,13 +66,13 @@ def nexthop(world: World, gateway: str, watching: Watch, member: Member, family:
     """The pod as a nexthop, and whether its session lets traffic go to it."""
     ip = member.internal[family]
     if family not in watching.peers:
-        return Nexthop(ip=ip, node=member.node, up=True, watched=False)
+        return Nexthop(ip=ip, up=True, watched=False)
     session = world.session(gateway, ip)
     if session is None or not session.been_up:
         has_traffic = _has_traffic(watching.before, ip)
-        return Nexthop(ip=ip, node=member.node, up=has_traffic, watched=not has_traffic)
+        return Nexthop(ip=ip, up=has_traffic, watched=not has_traffic)
     up = session.status == _UP and not session.held
-    return Nexthop(ip=ip, node=member.node, up=up, held=session.held, watched=True)
+    return Nexthop(ip=ip, up=up, held=session.held, watched=True)
 
 
 def sessions(watching: Watch, spec: Spec, ips: list[str]) -> tuple[BfdSession, ...]:
