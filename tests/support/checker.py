@@ -93,12 +93,14 @@ def _rows(gateway: Gateway, mine: Claims, everybody: list[Gateway]) -> Iterator[
     for where, row in (*policies, *routes):
         if where != router:
             yield f"a row on router {where!r}, not on {router!r}: {row}"
-    known = (watched.DROP, watched.LOCAL, watched.SELECTED_LOCAL, _CLUSTER_PRIORITY, _SELECTED_PRIORITY)
+    known = (watched.SPARE, watched.DROP, watched.LOCAL, watched.SELECTED_LOCAL, _CLUSTER_PRIORITY, _SELECTED_PRIORITY)
     by_priority: dict[int, list[Any]] = {priority: [] for priority in known}
     for _, row in policies:
         by_priority.setdefault(row["priority"], []).append(row)
     if by_priority.keys() - set(known):
         yield f"has policies of the priorities {sorted(by_priority)}"
+    live = [row for _, row in policies if row["priority"] != watched.SPARE]
+    yield from watched.spares(gateway, live, by_priority[watched.SPARE])
     yield from watched.drops(gateway, mine, by_priority[watched.DROP], everybody)
     yield from watched.local(gateway, mine, by_priority[watched.LOCAL] + by_priority[watched.SELECTED_LOCAL])
     yield from _policies(gateway, mine, by_priority[_CLUSTER_PRIORITY])

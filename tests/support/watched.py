@@ -12,7 +12,7 @@ from support.snapshot import OWNER, Row
 from support.wanted import DEFAULT_VPC, Claims, Gateway, annotations, family, labels
 
 SESSION = "BFD"
-DROP, LOCAL, SELECTED_LOCAL = 29090, 29150, 29170
+SPARE, DROP, LOCAL, SELECTED_LOCAL = 29080, 29090, 29150, 29170
 ANCHORS = "veg-bfd"
 _REGISTER = {"4": "reg0", "6": "xxreg0"}
 
@@ -183,3 +183,21 @@ def _outside(gateway: Gateway, version: str) -> Terms:
 
 def _text(match: Terms) -> str:
     return " && ".join(f"{name} {sign} {', '.join(sorted(values))}" for name, sign, values in sorted(match, key=str))
+
+
+def spares(gateway: Gateway, rows: list[Any], spare: list[Any]) -> Iterator[str]:
+    """Beside a policy with several nexthops lie one of its kind and one with a single nexthop; they take nothing."""
+    reroutes = {row["match"]: row for row in rows if row["action"] == "reroute"}
+    beside: dict[str, list[bool]] = {match: [] for match in reroutes}
+    for row in spare:
+        beside.setdefault(row["match"], []).append(len(row["nexthops"]) > 1)
+        if row["action"] != "reroute":
+            yield f"the spare policy {row['match']!r} has the action {row['action']}"
+    for match, wide in beside.items():
+        live = reroutes.get(match)
+        if live is None or not gateway.peers:
+            allowed: list[list[bool]] = [[]]
+        else:
+            allowed = [[False, True]] if len(live["nexthops"]) > 1 else [[], [True, True]]
+        if sorted(wide) not in allowed:
+            yield f"beside the policy {match!r} there are spare ones, of several nexthops or not: {wide}"

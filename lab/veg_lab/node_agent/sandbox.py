@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from veg_lab import netns as namespaces
-from veg_lab.node_agent import netns
+from veg_lab.node_agent import datapath, netns
 from veg_lab.node_agent.cluster import Cluster
 from veg_lab.node_agent.network_plan import (
     Json,
@@ -89,6 +89,7 @@ class Sandboxes:
                 await netns.remove(self._lab, sandbox.netns, sandbox.uid)
             await netns.create(self._lab, sandbox.netns, (*key, sandbox.uid), plan)
         await netns.wait_for_flows(self._lab, sandbox.uid)
+        datapath.deepen_receive_queues(self._lab)
 
     def _lease(self, configs: dict[NetworkKey, Json | None]) -> dict[NetworkKey, str]:
         taken = {address for leases in self._leases.values() for address in leases.values()}

@@ -57,6 +57,8 @@ class RoutePolicy(Value, frozen=True, kw_only=True):
     """A row of Logical_Router_Policy (ovn-nb(5)). `nexthops` are sorted; `family` is "4" or "6".
 
     `bfd_sessions` are the peers of the BFD sessions that it refers to, sorted; each has a row in the same `NbRows`.
+    `spares`: of one with several nexthops, whether two spare rows are kept beside it, so that no packet is lost when
+    its nexthops change (docs/decisions/0010). They are the writer's own, and no values of `NbRows`.
     """
 
     family: str
@@ -65,6 +67,7 @@ class RoutePolicy(Value, frozen=True, kw_only=True):
     action: str
     nexthops: tuple[str, ...] = ()
     bfd_sessions: tuple[str, ...] = ()
+    spares: bool = False
 
 
 class StaticRoute(Value, frozen=True, kw_only=True):

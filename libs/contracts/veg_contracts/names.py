@@ -31,6 +31,8 @@ ANNOTATION_NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
 ANNOTATION_NETWORK_STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
 
 # Priorities of Logical_Router_Policy rows. Kube-OVN's own are 29000 (node gateway), 30000 (node), 31000 (subnet).
+# Below the drop, so that what stands there takes nothing, whatever becomes of the row above it.
+PRIORITY_SPARE: Final = 29080
 PRIORITY_DROP: Final = 29090
 PRIORITY_CLUSTER: Final = 29100
 PRIORITY_LOCAL: Final = 29150

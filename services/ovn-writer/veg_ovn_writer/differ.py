@@ -4,6 +4,7 @@
 - Additions and updates come first, removals last. It is all one transaction, so nobody sees a state in between; the
   order is for whoever reads the database's log.
 - Only rows of the gateway come in, so no other row can be in what goes out.
+- Policies whose nexthops change may trade places with their spare rows (`spares`).
 """
 
 from collections.abc import Hashable, Iterable, Sequence
@@ -12,8 +13,9 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from veg_contracts.intent import NbRows
+from veg_ovn_writer import spares
 from veg_ovn_writer.rows import Found
-from veg_ovn_writer.tables import TABLES
+from veg_ovn_writer.tables import POLICY, TABLES
 from veg_ovn_writer.tables.base import EXTERNAL_IDS, Columns, FoundRow, Table
 
 
@@ -89,19 +91,23 @@ def _check_unique(table: Table[Any], values: Iterable[Any]) -> None:
 
 def _diff_table(table: Table[Any], owner: _Owner, values: Iterable[Any], found: Sequence[FoundRow]) -> list[Operation]:
     operations: list[Operation] = []
-    spare = {row.uuid: row for row in sorted(found, key=lambda row: row.uuid)}
-    for value in values:
+    left = {row.uuid: row for row in sorted(found, key=lambda row: row.uuid)}
+    places = spares.arrange(owner.router, values, found) if table is POLICY else [(value, None) for value in values]
+    for _, chosen in places:
+        if chosen is not None:
+            del left[chosen.uuid]
+    for value, chosen in places:
         columns = table.to_columns(owner.gateway, value)
-        row = _best(table, owner.router, columns, spare.values())
+        row = chosen or _best(table, owner.router, columns, left.values())
         if row is None:
             operations.append(Insert(table, owner.router, columns))
             continue
-        del spare[row.uuid]
+        left.pop(row.uuid, None)
         if changed := _changed(columns, row):
             operations.append(Update(table, row.uuid, changed))
         if elsewhere := tuple(router for router in row.routers if router != owner.router):
             operations.append(Detach(table, row.uuid, elsewhere))
-    operations += [_removal(table, row) for row in spare.values()]
+    operations += [_removal(table, row) for row in left.values()]
     return operations
 
 

@@ -8,7 +8,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from veg_contracts.intent import NbRows
-from veg_ovn_writer.tables import TABLES
+from veg_ovn_writer import spares
+from veg_ovn_writer.tables import POLICY, TABLES
 from veg_ovn_writer.tables.base import FoundRow
 
 Found: TypeAlias = Mapping[str, tuple[FoundRow, ...]]  # the rows of one gateway, by the name of their table
@@ -67,5 +68,7 @@ def _below(router: str, fields: Mapping[str, Iterable[Any]]) -> NbRows:
     sorted_fields: dict[str, Any] = {}
     for table in TABLES:
         values = [table.canonical(value) for value in fields.get(table.field, ())]
+        if table is POLICY:
+            values = spares.fold(values)
         sorted_fields[table.field] = tuple(sorted(values, key=table.sort_key))
     return NbRows(router=router, **sorted_fields)

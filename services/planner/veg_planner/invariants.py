@@ -8,6 +8,8 @@ from veg_contracts import addresses, names
 from veg_contracts.intent import NbRows, PodConfig, RoutePolicy, StaticRoute
 from veg_planner.plan.draft import Draft
 
+_SEVERAL = 2  # nexthops that make an ECMP group
+
 
 def violations(draft: Draft) -> tuple[str, ...]:
     """Every broken invariant, as a sentence. Empty: none."""
@@ -38,6 +40,8 @@ def _of_policy(policy: RoutePolicy) -> list[str]:
         found.append(f"nexthops of {policy.match!r} are not sorted, or one is there twice")
     if any(not addresses.of_family(nexthop, policy.family) for nexthop in policy.nexthops):
         found.append(f"a nexthop of {policy.match!r} is of another family")
+    if policy.spares and len(policy.nexthops) < _SEVERAL:
+        found.append(f"spare rows for {policy.match!r}, which has {len(policy.nexthops)} nexthops")
     if (policy.action == "reroute") != bool(policy.nexthops):
         found.append(f"policy {policy.match!r}: action {policy.action} with {len(policy.nexthops)} nexthops")
     return found

@@ -26,7 +26,7 @@ def carry_out(operations: list[Operation], rows: list[FoundRow]) -> list[FoundRo
     for operation in operations:
         match operation:
             case Insert(_, router, columns):
-                uuid = UUID(int=1000 + len(table))
+                uuid = UUID(int=max((one.int for one in table), default=0) + 1)
                 table[uuid] = FoundRow(uuid, columns, (router,))
             case Update(_, uuid, columns):
                 table[uuid] = replace(table[uuid], columns={**table[uuid].columns, **columns})

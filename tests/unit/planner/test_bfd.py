@@ -234,6 +234,18 @@ def test_bfd_on_a_live_gateway_takes_nothing_from_a_pod_that_has_no_speaker_yet(
     assert nexthops(simulation) == []
 
 
+def test_a_policy_has_spare_rows_while_it_has_several_nexthops() -> None:
+    simulation = up()
+
+    def spares() -> list[bool]:
+        return [policy.spares for policy in simulation.rows[GATEWAY].policies if policy.action == "reroute"]
+
+    assert (nexthops(simulation), spares()) == ([(ONE, TWO)], [True])
+    simulation.session(ONE, "down")
+    simulation.answer_all()
+    assert (nexthops(simulation), spares()) == ([(TWO,)], [False])
+
+
 def test_a_session_that_flaps_is_held_back_and_comes_back_when_time_has_passed() -> None:
     simulation = up()
     for _ in range(3):

@@ -12,6 +12,7 @@ from veg_ovn_writer.tables.logical_router_static_route import LogicalRouterStati
 from veg_ovn_writer.tables.port_group import PortGroup
 
 BFD: Final = Bfd()
+POLICY: Final = LogicalRouterPolicy()
 PORT_GROUP: Final = PortGroup()
 # BFD first: rows of the others refer to its rows, also to those that one transaction makes.
-TABLES: Final[tuple[Table[Any], ...]] = (BFD, LogicalRouterPolicy(), LogicalRouterStaticRoute(), PORT_GROUP)
+TABLES: Final[tuple[Table[Any], ...]] = (BFD, POLICY, LogicalRouterStaticRoute(), PORT_GROUP)

@@ -196,6 +196,7 @@ class Router:
             action="reroute",
             nexthops=tuple(nexthop.ip for nexthop in nexthops),
             bfd_sessions=tuple(nexthop.ip for nexthop in nexthops if nexthop.watched),
+            spares=self.watching.enabled and len(nexthops) > 1,
         )
         self._policies.append(policy)
 

@@ -1,0 +1,107 @@
+"""Nexthops that change one after the other: what a packet under way may still need stays as it was."""
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from unit.ovn_writer.test_differ import carry_out, steps
+from unit.ovn_writer.test_rows import row
+
+from veg_contracts.intent import NbRows, RoutePolicy
+from veg_contracts.names import PRIORITY_SPARE
+from veg_ovn_writer.rows import observed, wanted
+from veg_ovn_writer.tables.base import FoundRow
+
+nexthops = st.sets(st.sampled_from("abcd"), min_size=1).map(lambda chosen: tuple(sorted(chosen)))
+
+
+def policy(*hops: str) -> RoutePolicy:
+    return RoutePolicy(
+        family="4", priority=29100, match="ip4.src == x", action="reroute", nexthops=hops, spares=len(hops) > 1
+    )
+
+
+def wanted_rows(value: RoutePolicy) -> NbRows:
+    return NbRows(router="r", policies=(value,))
+
+
+def change(value: RoutePolicy, found: list[FoundRow]) -> list[FoundRow]:
+    """The rows after `value` was asked for; they are all that it asks for."""
+    after = carry_out(steps(wanted_rows(value), *found), found)
+    assert observed({"Logical_Router_Policy": tuple(after)}) == wanted(wanted_rows(value))
+    assert steps(wanted_rows(value), *after) == []
+    return after
+
+
+def live(rows: Sequence[FoundRow]) -> FoundRow:
+    (found,) = [one for one in rows if one.columns["priority"] == 29100]
+    assert all(one.columns["priority"] == PRIORITY_SPARE for one in rows if one is not found)
+    return found
+
+
+def groups(rows: Sequence[FoundRow]) -> set[object]:
+    """The rows that northd makes a group of, and numbers."""
+    return {one.uuid for one in rows if len(one.columns["nexthops"]) > 1}
+
+
+@given(st.lists(nexthops, min_size=2, max_size=8))
+def test_what_was_hashed_before_a_change_finds_its_group_and_its_members_after_it(
+    changes: list[tuple[str, ...]],
+) -> None:
+    rows: list[FoundRow] = []
+    numbered: set[object] = set()
+    for hops in changes:
+        before, rows = rows, change(policy(*hops), rows)
+        assert live(rows).columns["nexthops"] == hops
+        if before and len(live(before).columns["nexthops"]) > 1:
+            old = live(before)
+            (still,) = [one for one in rows if one.uuid == old.uuid]
+            assert still.columns["nexthops"] == old.columns["nexthops"]
+        if numbered:
+            assert groups(rows) == numbered, "no row that northd numbers comes or goes"
+        numbered = groups(rows)
+        assert len(numbered) in (0, 2)
+
+
+def test_a_row_whose_nexthops_stay_is_the_live_one_still() -> None:
+    rows = change(policy("a", "b"), [])
+    after = change(replace(policy("a", "b"), bfd_sessions=()), rows)
+    assert live(after).uuid == live(rows).uuid
+
+
+def test_one_that_has_no_spare_rows_yet_gets_them_with_its_next_command() -> None:
+    rows = change(policy("a", "b"), [row(1, "r", value=replace(policy("a", "b"), spares=False))])
+    assert live(rows).uuid.int == 1
+    assert len(rows) == 3
+
+
+def test_spare_rows_go_with_their_policy_and_when_they_are_not_wanted_any_more() -> None:
+    rows = change(policy("a", "b", "c"), [])
+    plain = replace(policy("a", "b", "c"), spares=False)
+    assert [one.uuid for one in change(plain, rows)] == [live(rows).uuid]
+    assert carry_out(steps(NbRows(), *rows), rows) == []
+
+
+@given(nexthops.filter(lambda hops: len(hops) > 1), nexthops, st.sets(st.integers(0, 2), min_size=1))
+def test_what_somebody_else_removed_is_seen_and_made_again(
+    first: tuple[str, ...], then: tuple[str, ...], gone: set[int]
+) -> None:
+    complete = change(policy(*first), [])
+    rows = [one for number, one in enumerate(complete) if number not in gone]
+    assert observed({"Logical_Router_Policy": tuple(rows)}) != wanted(wanted_rows(policy(*first)))
+    change(policy(*then), rows)
+
+
+@given(nexthops.filter(lambda hops: len(hops) > 1), nexthops, st.integers(0, 2), st.integers(0, 2))
+def test_whatever_priority_somebody_gave_the_rows(
+    first: tuple[str, ...], then: tuple[str, ...], which: int, other: int
+) -> None:
+    rows = change(policy(*first), [])
+    for number, priority in ((which, 29100), (other, 29101)):
+        rows[number] = replace_priority(rows[number], priority)
+    change(policy(*then), rows)
+
+
+def replace_priority(one: FoundRow, priority: int) -> FoundRow:
+    return FoundRow(one.uuid, {**one.columns, "priority": priority}, one.routers)
