@@ -52,7 +52,7 @@ soak: setup ## 8 gateways, default timers, all cores busy: no false failover in 
 
 bench-drain: setup ## What 32 clients lose when gateway pods are scaled down, rolled out or evicted (3 min)
 	@lab/lab assets
-	@PYTHONPATH=bench $(PYTEST) -s bench/test_drain.py
+	@$(PYTEST) -s tests/e2e/test_drain.py
 
 clean: ## Remove what was made in this folder (not the cache of long builds)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,8 +1,9 @@
 """How long traffic is out when the gateway pod that serves it fails, and where that time goes.
 
-Brings up a lab of its own with a gateway of a custom VPC (static routes) and one of the default VPC (policies), both
-dual stack, at 100 ms x 3. Kills the pod that serves a client, in four ways, again and again, under a 10 ms ping of each
-family, and measures from the last good packet to the first good one. Prints a table and writes `results/failover.md`.
+Brings up a lab of its own with a gateway of a custom VPC (static routes) and two of the default VPC (policies, one with
+trafficPolicy Local), all dual stack, at 100 ms x 3. Kills the pod that serves a client, in four ways, again and again,
+under a 10 ms ping of each family, and measures from the last good packet to the first good one. Prints a table and
+writes `results/failover.md`.
 """
 
 import argparse
@@ -23,18 +24,19 @@ ROOT: Final = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
 import traffic  # noqa: E402  # found by the line above
+from southbound import Southbound  # noqa: E402
 from support.clients import await_running, client_pod  # noqa: E402
 from support.kills import WAYS  # noqa: E402
-from support.lab import Lab, eventually  # noqa: E402
+from support.lab import Lab  # noqa: E402
 from support.vpcs import attachment, egress, subnet  # noqa: E402
 
 _WINDOW_S: Final = 1.5  # an outage longer than this is measured as this long, and fails the target anyway
 _BFD: Final = {"enabled": True, "minRX": 100, "minTX": 100, "multiplier": 3}
 _CLIENTS: Final = 4
 _BLINK_S: Final = 0.1  # what is shorter was no detection: the pod went on forwarding until its traffic was moved
-GATEWAYS: Final = {"static routes": "static", "policies": "policy"}
+GATEWAYS: Final = {"static routes": "static", "policies": "policy", "local policies": "local"}
 # Milliseconds: p99 at most, and none as long as the second one.
-TARGETS: Final = {"static routes": (500, 1000), "policies": (700, 1000)}
+TARGETS: Final = {"static routes": (500, 1000), "policies": (700, 1000), "local policies": (700, 1000)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Sample:
 class Bench:
     lab: Lab
     seen: traffic.Traffic
+    southbound: Southbound
     samples: list[Sample] = field(default_factory=list)
 
     def kill(self, how: str, way: str) -> None:
@@ -76,10 +79,10 @@ class Bench:
             outages = [self.seen.outage(flow, began, until - 0.2) for flow in served if flow.family == family]
             if outages:
                 outage = max(outages)
-                parts = self._parts(name, outage[1]) if outage[0] > _BLINK_S else {}
+                parts = self._parts(name, outage, pods[victim]) if outage[0] > _BLINK_S else {}
                 self.samples.append(Sample(how, way, family, outage[0] * 1000, parts))
         kill.undo()
-        eventually(lambda: self._all_up(name), 60, f"sessions of {name} are up again")
+        self.lab.ready(name, 2)
         time.sleep(0.3)
 
     def _pods(self, name: str) -> dict[str, set[str]]:
@@ -90,11 +93,9 @@ class Bench:
             found[pod["metadata"]["name"]] = {ip for network in networks for ip in network.get("ips", [])}
         return found
 
-    def _all_up(self, name: str) -> bool:
-        return bool(self.lab.gateway(name)["status"]["ready"])
-
-    def _parts(self, name: str, began: float) -> dict[str, float]:
-        """When what was known, in milliseconds after the last good packet (seconds since the epoch)."""
+    def _parts(self, name: str, outage: tuple[float, float], peers: set[str]) -> dict[str, float]:
+        """When what was known, in milliseconds after the last good packet. An outage is as in `traffic`."""
+        lasted, began = outage
         events = self.lab.sql(
             "select type, data, time, correlation_id from event where time > to_timestamp(%(began)s) "
             "and data->>'gateway' = %(gateway)s order by position",
@@ -106,18 +107,20 @@ class Bench:
         def note(part: str, at: datetime) -> None:
             parts.setdefault(part, (at.timestamp() - began) * 1000)
 
+        if heard := self.southbound.down(began, peers):
+            note("detected: southbound row down", datetime.fromtimestamp(heard, UTC))
         for event in events:
             data = event["data"]
             if event["type"].endswith("session-changed.v1") and data["status"] == "down":
-                note("NB row down", datetime.fromisoformat(data["at"]))
-                note("event logged", event["time"])
-            elif "NB row down" not in parts:
+                note("northd: NB row down", datetime.fromisoformat(data["at"]))
+                note("event in the log", event["time"])
+            elif "northd: NB row down" not in parts:
                 continue
             elif event["type"].endswith("command-applied.v1") and data["part"] == "nb":
-                note("rows written", event["time"])
+                note("planned, command carried out: NB rows written", event["time"])
             elif event["type"].endswith("rows-programmed.v1"):
                 note("flows on all chassis (hv_cfg)", event["time"])
-        return parts
+        return parts | {"traffic is back": lasted * 1000}
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -185,6 +188,7 @@ def networks() -> list[dict[str, Any]]:
         *vpcs,
         subnet("benchin", "Dual", "192.168.8.0/24,fd00:8::/64", vpc="bench"),
         subnet("benchdef", "Dual", "10.46.0.0/24,fd00:46::/64"),
+        subnet("benchloc", "Dual", "10.45.0.0/24,fd00:45::/64"),
         attachment("benchext"),
         subnet("benchext", "Dual", "172.17.0.0/16,fc00:172:17::/64", **external),
     ]
@@ -205,23 +209,28 @@ def bench_lab(name: str, **environment: str) -> Iterator[Lab]:
 def set_up(lab: Lab) -> dict[str, str]:
     """Networks, gateways, and clients; the clients by name."""
     lab.apply(*networks())
+    sources = [{"snat": True, "subnets": ["benchloc"]}]
     common = {"replicas": 2, "externalSubnet": "benchext", "bfd": _BFD}
     lab.apply(
         egress(
             "static", vpc="bench", internalSubnet="benchin", policies=[{"snat": True, "subnets": ["benchin"]}], **common
         ),
         egress("policy", internalSubnet="benchdef", policies=[{"snat": True, "subnets": ["benchdef"]}], **common),
+        egress("local", internalSubnet="benchloc", policies=sources, trafficPolicy="Local", **common),
     )
-    clients = {
-        f"{name}{number}": where
-        for name, where in (("static", "benchin"), ("policy", "benchdef"))
-        for number in range(_CLIENTS)
-    }
-    lab.apply(*(client_pod(name, subnet=where) for name, where in clients.items()))
-    keys = {name: f"default/{name}" for name in clients}
-    await_running(lab, *keys.values())
     for name in GATEWAYS.values():
         lab.ready(name, 2)
+    nodes = [pod["spec"]["nodeName"] for pod in lab.gateway_pods("local")]
+    clients = {
+        f"{name}{number}": client_pod(
+            f"{name}{number}", subnet=where, node=nodes[number % 2] if name == "local" else ""
+        )
+        for name, where in (("static", "benchin"), ("policy", "benchdef"), ("local", "benchloc"))
+        for number in range(_CLIENTS)
+    }
+    lab.apply(*clients.values())
+    keys = {name: f"default/{name}" for name in clients}
+    await_running(lab, *keys.values())
     return keys
 
 
@@ -237,7 +246,7 @@ def main() -> int:
     with bench_lab(options.lab, VEG_FLAP_COUNT="0") as lab:
         clients = set_up(lab)
         with traffic.running(lab.name, clients, lab.run_directory / "probes") as seen:
-            bench = Bench(lab, seen)
+            bench = Bench(lab, seen, Southbound(f"unix:{lab.run_directory}/ovn/sb.sock"))
             _run(bench, [(how, way) for way in ways for how in kinds], options.runs)
     report = [*table(bench.samples), "", *parts_table(bench.samples)]
     print("\n".join(report))

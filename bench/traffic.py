@@ -46,10 +46,12 @@ class Traffic:
     """What was seen so far. Times are seconds since the epoch."""
 
     directory: Path
+    began: float  # seconds since the epoch
     answered: dict[Flow, list[float]] = field(default_factory=dict)  # when the answered probes were sent
     numbers: dict[Flow, set[int]] = field(default_factory=dict)  # the sequence numbers of the answered probes
     sources: dict[Flow, str] = field(default_factory=dict)  # the address under which the last probe arrived outside
     arrivals: list[tuple[float, str]] = field(default_factory=list)
+    slowest_s: float = 0.0  # how long the latest answer took
     _tails: dict[str, _Tail] = field(default_factory=dict)
 
     def look(self) -> None:
@@ -62,6 +64,7 @@ class Traffic:
                     self.sources[flow] = middle
                     self.arrivals.append((float(at), middle))
                 else:
+                    self.slowest_s = max(self.slowest_s, float(at) - float(middle))
                     self.answered.setdefault(flow, []).append(float(middle))
                     self.numbers.setdefault(flow, set()).add(int(number))
 
@@ -91,7 +94,7 @@ def running(
     processes = [subprocess.Popen([sys.executable, str(_PROBE), *rest]) for rest in words]
     try:
         time.sleep(1)
-        yield Traffic(directory)
+        yield Traffic(directory, time.time())
     finally:
         end(processes)
 

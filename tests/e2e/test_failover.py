@@ -24,7 +24,7 @@ NAME = "failing"
 CLIENT = "failing-client"
 SERVER = "172.17.0.1"
 FLOW = traffic.Flow("client", "4")
-DARK_S = 10.0  # for how long all gateways are down
+DARK_S = 60.0  # for how long all gateways are down
 WITHIN_S = 1.0
 # Between OVN's noticing and its word in the Northbound database, which is where the log begins; and one ping.
 UNSEEN_MS = 150

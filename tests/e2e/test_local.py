@@ -1,27 +1,29 @@
 """trafficPolicy Local: pods leave by the gateway on their own node, while it is there."""
 
+import sys
+import time
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import pytest
 from support import bfd
 from support.clients import await_running, client_pod
 from support.kills import LinkDown
-from support.lab import Lab, eventually
+from support.lab import ROOT, Lab, eventually
 from support.vpcs import egress, fetch, subnet, vpc
+
+sys.path.append(str(ROOT / "bench"))
+
+import traffic  # found by the line above
 
 NAME = "local"
 NODES = ("kube-ovn-worker", "kube-ovn-worker2")
 CONNECTIONS = 200
+WITHIN_S = 1.0
 PLACES = {
     "default": ("ovn-cluster", "local-default", "10.49.0.0/24"),
     "custom": ("local", "local-custom", "192.168.50.0/24"),
 }
-
-
-def on_node(pod: dict[str, Any], node: str) -> dict[str, Any]:
-    pod["spec"]["nodeName"] = node
-    return pod
 
 
 @pytest.fixture(params=PLACES)
@@ -43,7 +45,7 @@ def gateways(lab: Lab, request: pytest.FixtureRequest) -> Iterator[dict[str, str
     }
     with bfd.port(lab, router, "10.255.255.255"):
         lab.apply(egress(NAME, **spec))
-        lab.apply(*(on_node(client_pod(f"on-{node}", subnet=network), node) for node in NODES))
+        lab.apply(*(client_pod(f"on-{node}", subnet=network, node=node) for node in NODES))
         await_running(lab, *(f"default/{client}" for client in clients))
         lab.ready(NAME, 2)
         yield {pod["spec"]["nodeName"]: pod["metadata"]["name"] for pod in lab.gateway_pods(NAME)}
@@ -63,16 +65,28 @@ def external(lab: Lab) -> dict[str, str]:
     return found
 
 
-def test_pods_leave_by_their_own_node_and_by_another_when_it_fails(lab: Lab, gateways: dict[str, str]) -> None:
+def test_pods_leave_by_their_own_node_and_by_another_when_it_fails(
+    lab: Lab, gateways: dict[str, str], tmp_path: Path
+) -> None:
     assert set(gateways) == set(NODES)
     outside = external(lab)
     here, there = NODES
     for node in NODES:
         assert [fetch(lab, f"on-{node}") for _ in range(CONNECTIONS)] == [outside[node]] * CONNECTIONS
     kill = LinkDown(lab, gateways[here])
-    kill.do()
+    with traffic.running(lab.name, {"here": f"default/on-{here}"}, tmp_path, (traffic.SERVERS[0],)) as seen:
+        time.sleep(1)
+        began = time.time()
+        kill.do()
+        time.sleep(3)  # a packet that is lost is known as lost only later
+        ended = time.time()
     try:
-        eventually(lambda: fetch(lab, f"on-{here}") == outside[there], 5, "the other one takes over")
+        seen.look()
+        flow = traffic.Flow("here", "4")
+        outage_s, _ = seen.outage(flow, began, ended - 0.2)
+        print(f"out for {outage_s * 1000:.0f} ms")
+        assert seen.sources[flow] == outside[there]
+        assert outage_s < WITHIN_S
         assert {fetch(lab, f"on-{here}") for _ in range(20)} == {outside[there]}
         assert {fetch(lab, f"on-{there}") for _ in range(20)} == {outside[there]}
     finally:

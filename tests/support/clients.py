@@ -15,15 +15,16 @@ _ASK = Path(__file__).with_name("ask.py")
 
 
 def client_pod(
-    name: str, namespace: str = "default", labels: dict[str, str] | None = None, subnet: str = ""
+    name: str, namespace: str = "default", labels: dict[str, str] | None = None, subnet: str = "", node: str = ""
 ) -> dict[str, Any]:
-    """A pod to fetch and ping from; of the namespace's subnet unless one is named."""
+    """A pod to fetch and ping from; of the namespace's subnet, and on some node, unless one is named."""
     annotations = {"ovn.kubernetes.io/logical_switch": subnet} if subnet else {}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "namespace": namespace, "labels": labels or {}, "annotations": annotations},
         "spec": {
+            **({"nodeName": node} if node else {}),
             "terminationGracePeriodSeconds": 0,
             "containers": [{"name": "client", "image": "lab/client", "command": ["sleep", "infinity"]}],
         },

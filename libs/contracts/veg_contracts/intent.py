@@ -173,6 +173,13 @@ class PodConfig(Value, frozen=True, kw_only=True):
     released: tuple[str, ...] = ()
 
 
+def same_config(one: PodConfig | None, other: PodConfig | None) -> bool:
+    """Whether two configs say the same, whatever generation they are of."""
+    if one is None or other is None:
+        return one is other
+    return one == msgspec.structs.replace(other, generation=one.generation)
+
+
 class Condition(KubernetesValue, frozen=True, kw_only=True):
     """A condition in Kube-OVN's format (it has lastUpdateTime; metav1.Condition has not)."""
 

@@ -8,7 +8,7 @@ from nats.aio.client import Client
 from veg_contracts import subjects
 from veg_kube_writer.api import Api, RefusedError, UnreachableError
 from veg_kube_writer.writer import ACK_WAIT_S, Writer
-from veg_runtime import bus, kube, service
+from veg_runtime import bus, kube, service, tasks
 from veg_runtime.service import Health
 from veg_runtime.settings import Settings
 
@@ -22,9 +22,7 @@ async def work(settings: Settings, health: Health, stop: asyncio.Event) -> None:
         api = Api(connection)
         client = await bus.connect(settings, ROLE)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_watch_health(api, client, health, stop), name="health")
-                tasks.create_task(_consume(api, client, stop), name="commands")
+            await tasks.together(_watch_health(api, client, health), _consume(api, client, stop))
         finally:
             await client.close()
 
@@ -43,8 +41,8 @@ async def _consume(api: Api, client: Client, stop: asyncio.Event) -> None:
     await bus.consume(subscription, Writer(api, js).handle, stop)
 
 
-async def _watch_health(api: Api, client: Client, health: Health, stop: asyncio.Event) -> None:
-    while not stop.is_set():
+async def _watch_health(api: Api, client: Client, health: Health) -> None:
+    while True:
         try:
             await api.check_ready()
         except (RefusedError, UnreachableError) as error:

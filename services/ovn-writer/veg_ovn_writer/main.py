@@ -3,6 +3,8 @@
 import asyncio
 from functools import partial
 
+from nats.js import JetStreamContext
+
 from veg_contracts.subjects import COMMAND_STREAM, OVN_COMMANDS, OVN_WRITER_CONSUMER
 from veg_ovn_writer.confirm import Pending
 from veg_ovn_writer.drift import Ledger
@@ -13,7 +15,7 @@ from veg_ovn_writer.replica import Standing
 from veg_ovn_writer.roster import Roster
 from veg_ovn_writer.session_watch import SessionWatch
 from veg_ovn_writer.watch import RowWatch, confirm
-from veg_runtime import bus, service
+from veg_runtime import bus, service, tasks
 from veg_runtime.service import Health
 from veg_runtime.settings import Settings
 
@@ -38,30 +40,37 @@ async def work(settings: OvnWriterSettings, health: Health, _: asyncio.Event) ->
     nb = Nb(settings.nb_remote, settings.transact_timeout_s)
     client = await bus.connect(settings, ROLE)
     try:
-        js = bus.jetstream(client)
-        publish = partial(bus.publish, js)
-        memory = Memory(Ledger(), Roster(), Pending())
-        handler = Handler(nb, memory, publish)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_report(nb, health), name="health")
-            await nb.connect()
-            tasks.create_task(RowWatch(nb, memory.ledger, handler.turn, publish).run(), name="rows")
-            tasks.create_task(MemberWatch(nb, memory.roster, handler.turn, publish).run(), name="members")
-            sessions = SessionWatch(nb, publish)
-            tasks.create_task(sessions.run(), name="sessions")
-            tasks.create_task(sessions.follow_flows(), name="flows of sessions")
-            tasks.create_task(confirm(nb, memory.pending, publish, sessions.confirmed), name="confirm")
-            subscription = await bus.pull_subscription(
-                js, COMMAND_STREAM, OVN_COMMANDS, OVN_WRITER_CONSUMER, in_flight_max=1, ack_wait_s=_ACK_WAIT_S
-            )
-            while True:
-                # Only the holder of the lock asks for commands. A request made before it was lost may still bring one,
-                # which comes again to the new holder.
-                await nb.serving.wait()
-                await bus.consume(subscription, handler.handle, nb.idle)
+        await tasks.together(_report(nb, health), _write_and_watch(nb, bus.jetstream(client)))
     finally:
         await nb.close()
         await client.close()
+
+
+async def _write_and_watch(nb: Nb, js: JetStreamContext) -> None:
+    await nb.connect()
+    publish = partial(bus.publish, js)
+    memory = Memory(Ledger(), Roster(), Pending())
+    handler = Handler(nb, memory, publish)
+    sessions = SessionWatch(nb, publish)
+    await tasks.together(
+        RowWatch(nb, memory.ledger, handler.turn, publish).run(),
+        MemberWatch(nb, memory.roster, handler.turn, publish).run(),
+        sessions.run(),
+        sessions.follow_flows(),
+        confirm(nb, memory.pending, publish, sessions.confirmed),
+        _write(nb, js, handler),
+    )
+
+
+async def _write(nb: Nb, js: JetStreamContext, handler: Handler) -> None:
+    subscription = await bus.pull_subscription(
+        js, COMMAND_STREAM, OVN_COMMANDS, OVN_WRITER_CONSUMER, in_flight_max=1, ack_wait_s=_ACK_WAIT_S
+    )
+    while True:
+        # Only the holder of the lock asks for commands. A request made before it was lost may still bring one, which
+        # comes again to the new holder.
+        await nb.serving.wait()
+        await bus.consume(subscription, handler.handle, nb.idle)
 
 
 async def _report(nb: Nb, health: Health) -> None:

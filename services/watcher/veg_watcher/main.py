@@ -2,7 +2,7 @@
 
 import asyncio
 
-from veg_runtime import bus, kube, service
+from veg_runtime import bus, kube, service, tasks
 from veg_runtime.service import Health
 from veg_runtime.settings import Settings
 from veg_watcher.api import Api
@@ -29,10 +29,8 @@ async def work(settings: WatcherSettings, health: Health, _: asyncio.Event) -> N
         client = await bus.connect(settings, ROLE)
         try:
             api, js = Api(connection), bus.jetstream(client)
-            async with asyncio.TaskGroup() as tasks:
-                for kind in KINDS:
-                    follower = Follower(kind, api, Publisher(js, kind.name), progress, intervals)
-                    tasks.create_task(follower.run(), name=kind.name)
+            followers = [Follower(kind, api, Publisher(js, kind.name), progress, intervals) for kind in KINDS]
+            await tasks.together(*(follower.run() for follower in followers))
         finally:
             await client.close()
 

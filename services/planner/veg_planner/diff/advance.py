@@ -2,7 +2,7 @@
 
 import msgspec
 
-from veg_contracts.intent import Condition, GatewayStatus, Generations, Intent, NbRows, Part, PodConfig
+from veg_contracts.intent import Condition, GatewayStatus, Generations, Intent, NbRows, Part, same_config
 from veg_planner.plan.draft import Draft
 
 
@@ -52,7 +52,7 @@ def _differs(last: Intent | None, draft: Draft, status: GatewayStatus | None, pa
         case Part.STATUS:
             return status != (last.status if last is not None else None)
         case Part.CONFIG:
-            return not _same_config(last.config if last is not None else None, draft.config)
+            return not same_config(last.config if last is not None else None, draft.config)
         case Part.VPC_STATUS:
             return draft.vpc_status != (last.vpc_status if last is not None else None)
 
@@ -61,12 +61,6 @@ def _rows(last: Intent | None, draft: Draft) -> NbRows | None:
     """No rows where there never were any are no order to the ovn-writer."""
     empty = draft.nb is None or draft.nb.empty
     return None if empty and (last is None or last.nb is None) else draft.nb
-
-
-def _same_config(one: PodConfig | None, other: PodConfig | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one == msgspec.structs.replace(other, generation=one.generation)
 
 
 def _stamped(last: GatewayStatus | None, new: GatewayStatus | None, time: str) -> GatewayStatus | None:

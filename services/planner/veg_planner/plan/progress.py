@@ -1,10 +1,8 @@
 """How far the world has come towards a draft: what is still awaited, object by object, and what a writer refused."""
 
-import msgspec
-
 from veg_contracts.base import Value
 from veg_contracts.commands import members_part
-from veg_contracts.intent import Part, PodConfig
+from veg_contracts.intent import Part, same_config
 from veg_contracts.objects import Deployment
 from veg_planner.plan.draft import Draft
 from veg_planner.plan.notes import Notes
@@ -30,13 +28,6 @@ def note(world: World, subject: Subject, draft: Draft, counted: Counted, notes: 
     _note_agents(subject, draft, counted.serving, notes)
     _note_rows(world, subject, draft, notes)
     _note_members(world, draft, notes)
-
-
-def same_config(one: PodConfig | None, other: PodConfig | None) -> bool:
-    """Whether two configs say the same, whatever generation they are of."""
-    if one is None or other is None:
-        return one is other
-    return one == msgspec.structs.replace(other, generation=one.generation)
 
 
 def _note_members(world: World, draft: Draft, notes: Notes) -> None:
