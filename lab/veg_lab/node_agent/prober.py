@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from veg_lab import netns
 from veg_lab.node_agent.command import CommandError, run
-from veg_lab.node_agent.probes import Health, Probe, ProbeState, apply_verdict, may_run, observe, probes_of
+from veg_lab.node_agent.probes import Health, Probe, ProbeState, apply_verdict, is_over, may_run, observe, probes_of
 from veg_lab.node_agent.spec import ContainerPlan, Json, exec_words
 
 log = logging.getLogger("node-agent")
@@ -58,7 +58,7 @@ class Prober:
                 state = observe(probe, state, success=failure is None)
                 if state.verdict is not None:
                     self._tell(apply_verdict(self.health, self._target.container, probe, state.verdict), probe, failure)
-            elif probe.kind == "startup":
+            elif is_over(probe, self.health):
                 return
             # Right after the start-up nobody should wait a whole period for the first answer.
             await asyncio.sleep(probe.period_s if may_run(probe, self.health) else min(probe.period_s, 0.2))

@@ -87,6 +87,11 @@ def may_run(probe: Probe, health: Health) -> bool:
     return health.started != (probe.kind == "startup")
 
 
+def is_over(probe: Probe, health: Health) -> bool:
+    """Whether it is never asked again: a container starts once. One that is not asked just now may be later."""
+    return probe.kind == "startup" and health.started
+
+
 def backoff_s(restarts: int) -> float:
     """How long an ended container waits before its next start: 0, 1, 2, 4 … 30 seconds. A lab is in a hurry."""
     return 0.0 if restarts == 0 else min(2.0 ** min(restarts - 1, 5), 30.0)

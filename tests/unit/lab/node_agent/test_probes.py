@@ -11,6 +11,7 @@ from veg_lab.node_agent.probes import (
     apply_verdict,
     backoff_s,
     initial_health,
+    is_over,
     may_run,
     observe,
     probes_of,
@@ -52,6 +53,9 @@ def test_startup_gates_the_others() -> None:
     started = apply_verdict(health, ALL, probes["startup"], verdict=True)
     assert started == Health(started=True, ready=False)
     assert [kind for kind, probe in probes.items() if may_run(probe, started)] == ["readiness", "liveness"]
+    # Nobody asks while the node has failed: the startup probe must still be there when it is restored.
+    assert [kind for kind, probe in probes.items() if is_over(probe, health)] == []
+    assert [kind for kind, probe in probes.items() if is_over(probe, started)] == ["startup"]
     assert apply_verdict(started, ALL, probes["readiness"], verdict=True).ready
 
 
