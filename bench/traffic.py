@@ -46,7 +46,6 @@ class Traffic:
     """What was seen so far. Times are seconds since the epoch."""
 
     directory: Path
-    began: float  # seconds since the epoch
     answered: dict[Flow, list[float]] = field(default_factory=dict)  # when the answered probes were sent
     numbers: dict[Flow, set[int]] = field(default_factory=dict)  # the sequence numbers of the answered probes
     sources: dict[Flow, str] = field(default_factory=dict)  # the address under which the last probe arrived outside
@@ -94,7 +93,7 @@ def running(
     processes = [subprocess.Popen([sys.executable, str(_PROBE), *rest]) for rest in words]
     try:
         time.sleep(1)
-        yield Traffic(directory, time.time())
+        yield Traffic(directory)
     finally:
         end(processes)
 

@@ -97,12 +97,6 @@ def test_no_ping_is_lost_and_no_new_connection_fails(
         before = dict(seen.sources)
         change(lab)
         time.sleep(1)
-        went_down = lab.sql(
-            "select data from event where type = 'veg.ovn.session-changed.v1' and data->>'gateway' = %(gateway)s "
-            "and data->>'status' = 'down' and time > to_timestamp(%(since)s)",
-            gateway=f"default/{NAME}",
-            since=seen.began,
-        )
     seen.look()
     assert len(seen.numbers) == CLIENTS
     result: dict[str, Any] = json.loads(file.read_text())
@@ -111,8 +105,10 @@ def test_no_ping_is_lost_and_no_new_connection_fails(
     print(f"{answered} pings answered, the slowest after {seen.slowest_s * 1000:.0f} ms, lost: {seen.lost()}")
     print(f"{moved} of {CLIENTS} pings have another address outside than before")
     print(f"{result['connects']} new connections, the slowest {result['slowest_s']} s, failed: {result['failed']}")
-    print(f"{len(result['broken'])} of {result['streams']} streams broke: {result['broken']}")
-    print(f"sessions that went down: {went_down}")
+    old = [text for text in result["broken"] if "just made" not in text]
+    print(
+        f"{len(old)} of {result['streams']} streams broke, and {len(result['broken']) - len(old)} that were just made"
+    )
     assert seen.lost() == {}
     assert result["connects"] > CLIENTS
     assert result["failed"] == []
