@@ -9,7 +9,7 @@ PACKAGES := libs/contracts/veg_contracts libs/runtime/veg_runtime services/watch
 .PHONY: help setup demo demo-down check unit functional e2e test bench-failover bench-drain soak clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Make .venv with everything that checks, tests, lab and services need
 	@scripts/setup
@@ -36,21 +36,21 @@ functional: setup ## Each service against a real Postgres, NATS, ovsdb-server, A
 	@lab/lab assets
 	@$(PYTEST) tests/functional
 
-e2e: setup ## The whole system in a lab of its own, with real packets (about 17 min, plus 6 when Kubernetes is to be built)
+e2e: setup ## The whole system in a lab of its own, with real packets (about 21 min, plus 6 when Kubernetes is to be built)
 	@lab/lab assets
 	@$(PYTEST) tests/e2e
 
 test: unit functional e2e ## Every test
 
-bench-failover: setup ## How long traffic is out when a gateway pod fails: 25 times in each way (about 20 min), into bench/results
+bench-failover: setup ## How long traffic is out when a gateway pod fails: 25 times in each way (about 30 min), into bench/results
 	@lab/lab assets
 	@.venv/bin/python bench/failover.py
 
-soak: setup ## 8 gateways, default timers, all cores busy: no false failover in 30 minutes, into bench/results
+soak: setup ## 8 gateways at the default timers, 8 at 100 ms x 3, all cores busy: no false failover in 30 min, into bench/results
 	@lab/lab assets
 	@.venv/bin/python bench/soak.py
 
-bench-drain: setup ## What 32 clients lose when gateway pods are scaled down, rolled out or evicted (3 min)
+bench-drain: setup ## What 32 clients lose when gateway pods are scaled down, rolled out or evicted: a part of e2e (3 min)
 	@lab/lab assets
 	@$(PYTEST) -s tests/e2e/test_drain.py
 
