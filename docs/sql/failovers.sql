@@ -21,7 +21,8 @@ select to_char(d.at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') as down_at,
        session.detect_ms,
        round(extract(epoch from written.at - d.at) * 1000) as rows_written_ms,
        round(extract(epoch from coalesce(rows.at, flows.at) - d.at) * 1000) as flows_ms,
-       session.detect_ms + round(extract(epoch from coalesce(rows.at, flows.at) - d.at) * 1000)
+       -- 200: from OVN's noticing to its word in the Northbound database, which is where the log begins.
+       session.detect_ms + 200 + round(extract(epoch from coalesce(rows.at, flows.at) - d.at) * 1000)
            as outage_at_most_ms,
        round(extract(epoch from back.at - d.at)::numeric, 1) as back_after_s
   from down d

@@ -266,7 +266,7 @@ def test_a_session_that_flaps_is_held_back_and_comes_back(lab: Lab, flapping: st
         return bfd.sessions(lab, gateway)[ip]
 
     def nexthops() -> list[str]:
-        return policies(lab, gateway)["ip4.src == 10.93.0.0/24"]
+        return policies(lab, gateway).get("ip4.src == 10.93.0.0/24", [])
 
     def downs() -> int:
         """As the log has them: the row may be up again before one looks."""

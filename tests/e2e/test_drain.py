@@ -4,21 +4,17 @@
 """
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import traffic
 from support import bfd
 from support.clients import await_running, client_pod
-from support.lab import ROOT, Lab, eventually
+from support.lab import Lab, eventually
 from support.vpcs import egress, subnet, vpc
-
-sys.path.append(str(ROOT / "bench"))
-
-import traffic  # found by the line above
 
 CLIENTS = 32
 NAME = "draining"

@@ -1,20 +1,16 @@
 """trafficPolicy Local: pods leave by the gateway on their own node, while it is there."""
 
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import traffic
 from support import bfd
 from support.clients import await_running, client_pod
 from support.kills import LinkDown
-from support.lab import ROOT, Lab, eventually
+from support.lab import Lab, eventually
 from support.vpcs import egress, fetch, subnet, vpc
-
-sys.path.append(str(ROOT / "bench"))
-
-import traffic  # found by the line above
 
 NAME = "local"
 NODES = ("kube-ovn-worker", "kube-ovn-worker2")
@@ -74,13 +70,12 @@ def test_pods_leave_by_their_own_node_and_by_another_when_it_fails(
     for node in NODES:
         assert [fetch(lab, f"on-{node}") for _ in range(CONNECTIONS)] == [outside[node]] * CONNECTIONS
     kill = LinkDown(lab, gateways[here])
-    with traffic.running(lab.name, {"here": f"default/on-{here}"}, tmp_path, (traffic.SERVERS[0],)) as seen:
-        time.sleep(1)
-        began = time.time()
-        kill.do()
-        time.sleep(3)  # a packet that is lost is known as lost only later
-        ended = time.time()
     try:
+        with traffic.running(lab.name, {"here": f"default/on-{here}"}, tmp_path, (traffic.SERVERS[0],)) as seen:
+            began = time.time()
+            kill.do()
+            time.sleep(3)  # a packet that is lost is known as lost only later
+            ended = time.time()
         seen.look()
         flow = traffic.Flow("here", "4")
         outage_s, _ = seen.outage(flow, began, ended - 0.2)

@@ -6,6 +6,8 @@ from typing import Any
 
 from support.lab import Lab
 
+SPARE = 29080
+
 
 def table(lab: Lab, name: str, *columns: str, condition: str = "") -> list[dict[str, Any]]:
     """Rows of a table as ovn-nbctl prints them in JSON, with sets and maps made Python's."""
@@ -47,10 +49,14 @@ def members(lab: Lab, gateway: str) -> set[str] | None:
 
 
 def policies(lab: Lab, gateway: str) -> dict[str, list[str]]:
-    """Match -> sorted nexthops of the policies that the gateway owns, on whatever router."""
+    """Match -> sorted nexthops of the reroute policies that the gateway owns, on whatever router; not of spare ones."""
+    live = [row for row in _policy_rows(lab, gateway) if row["action"] == "reroute" and row["priority"] != SPARE]
+    return {row["match"]: sorted(_several(row["nexthops"])) for row in live}
+
+
+def _policy_rows(lab: Lab, gateway: str) -> list[dict[str, Any]]:
     condition = f'external_ids:vpc-egress-gateway="{gateway}"'
-    rows = table(lab, "Logical_Router_Policy", "match", "nexthops", condition=condition)
-    return {row["match"]: sorted(_several(row["nexthops"])) for row in rows}
+    return table(lab, "Logical_Router_Policy", "match", "nexthops", "priority", "action", condition=condition)
 
 
 def routes(lab: Lab, gateway: str) -> set[tuple[str, str]]:
@@ -61,4 +67,4 @@ def routes(lab: Lab, gateway: str) -> set[tuple[str, str]]:
 
 
 def owns_nothing(lab: Lab, gateway: str) -> bool:
-    return not policies(lab, gateway) and not routes(lab, gateway) and members(lab, gateway) is None
+    return not _policy_rows(lab, gateway) and not routes(lab, gateway) and members(lab, gateway) is None

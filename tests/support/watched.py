@@ -194,10 +194,9 @@ def spares(gateway: Gateway, rows: list[Any], spare: list[Any]) -> Iterator[str]
         if row["action"] != "reroute":
             yield f"the spare policy {row['match']!r} has the action {row['action']}"
     for match, wide in beside.items():
-        live = reroutes.get(match)
-        if live is None or not gateway.peers:
-            allowed: list[list[bool]] = [[]]
-        else:
-            allowed = [[False, True]] if len(live["nexthops"]) > 1 else [[], [True, True]]
+        several = match in reroutes and len(reroutes[match]["nexthops"]) > 1
+        allowed = [[False, True]] if several and gateway.watched else [[]]
+        if match in reroutes and not several:
+            allowed = [[], [True, True]]  # they stay when BFD is turned off meanwhile, until there are several again
         if sorted(wide) not in allowed:
             yield f"beside the policy {match!r} there are spare ones, of several nexthops or not: {wide}"

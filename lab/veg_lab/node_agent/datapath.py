@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from veg_lab import process
@@ -29,9 +30,14 @@ def deepen_receive_queues(lab: Lab) -> None:
     switch = process.running(lab, "ovs-vswitchd")
     if switch is None:  # it starts again, and its ports with the next pod's
         return
-    owner = os.pidfd_open(switch.pid)
+    with suppress(ProcessLookupError, FileNotFoundError):  # it ends at this moment
+        _deepen_all(switch.pid)
+
+
+def _deepen_all(pid: int) -> None:
+    owner = os.pidfd_open(pid)
     try:
-        for entry in Path(f"/proc/{switch.pid}/fd").iterdir():
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
             if _is_socket(entry):
                 _deepen(owner, int(entry.name))
     finally:

@@ -23,6 +23,8 @@ ROLE = "ovn-writer"
 _HEALTH_INTERVAL_S = 0.5
 # All gateways wait behind a command whose writer was killed. One that is handed out twice does no harm.
 _ACK_WAIT_S = 5.0
+# More than the inner tasks wait before they cancel again what forgot it, less than the service's patience.
+_CANCEL_AGAIN_S = 1.0
 
 
 class OvnWriterSettings(Settings, frozen=True, kw_only=True):
@@ -40,7 +42,8 @@ async def work(settings: OvnWriterSettings, health: Health, _: asyncio.Event) ->
     nb = Nb(settings.nb_remote, settings.transact_timeout_s)
     client = await bus.connect(settings, ROLE)
     try:
-        await tasks.together(_report(nb, health), _write_and_watch(nb, bus.jetstream(client)))
+        work = (_report(nb, health), _write_and_watch(nb, bus.jetstream(client)))
+        await tasks.together(*work, again_s=_CANCEL_AGAIN_S)
     finally:
         await nb.close()
         await client.close()

@@ -14,7 +14,7 @@ come nor go, so all keep their numbers. See docs/decisions/0010.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -23,22 +23,23 @@ from veg_contracts.names import PRIORITY_SPARE
 from veg_ovn_writer.tables import POLICY
 from veg_ovn_writer.tables.base import FoundRow
 
+_Key: TypeAlias = tuple[str, str, str]  # of a policy and its spare rows: family, match, action
 Place: TypeAlias = tuple[RoutePolicy, FoundRow | None]
 """A value that a row shall have; without a row: whichever has the value's identity, or a new one."""
-
-_WIDE: Final = 2  # so many spare rows there are below a live one with a single nexthop: both that have several
 
 
 def arrange(router: str, values: Iterable[RoutePolicy], found: Iterable[FoundRow]) -> list[Place]:
     """The wanted policies and their spare rows, each with the row on `router` whose turn it is."""
-    rows, places = list(found), list[Place]()
+    alike: defaultdict[_Key, list[FoundRow]] = defaultdict(list)
+    for row in found:
+        if router in row.routers:
+            alike[_key(_value(row))].append(row)
+    places: list[Place] = []
     for value in values:
-        taken = {row.uuid for _, row in places if row is not None}
-        mine = [row for row in rows if router in row.routers and _alike(_value(row), value) and row.uuid not in taken]
+        mine = alike.pop(_key(value), [])
         parked = [row for row in mine if _is_parked(_value(row))]
         if value.spares or (len(value.nexthops) == 1 and parked):
-            live = [row for row in mine if not _is_parked(_value(row))]
-            places += _take_turns(value, live, parked)
+            places += _take_turns(value, [row for row in mine if row not in parked], parked)
         else:
             places.append((value, None))
     return places
@@ -46,9 +47,9 @@ def arrange(router: str, values: Iterable[RoutePolicy], found: Iterable[FoundRow
 
 def fold(values: Iterable[RoutePolicy]) -> list[RoutePolicy]:
     """Policies as observed: one with all its spare rows is one value. Spare rows out of order stay in sight."""
-    groups: defaultdict[tuple[str, str, str], list[RoutePolicy]] = defaultdict(list)
+    groups: defaultdict[_Key, list[RoutePolicy]] = defaultdict(list)
     for value in values:
-        groups[value.family, value.match, value.action].append(value)
+        groups[_key(value)].append(value)
     return [one for group in groups.values() for one in _fold_group(group)]
 
 
@@ -68,17 +69,13 @@ def _take_turns(value: RoutePolicy, live: list[FoundRow], parked: list[FoundRow]
     if before is not None and _loses_packets(_value(before), value):
         ready = wide if _is_wide(value) else narrow
         turn = ready.pop(0) if ready else None
-        (wide if _is_wide(_value(before)) else narrow).append(before)
-    if not _is_wide(value):
-        kept = wide[:_WIDE] if len(wide) >= _WIDE else []
-        return [(value, turn), *(_parked(row) for row in kept)]
-    first = msgspec.structs.replace(value, priority=PRIORITY_SPARE, bfd_sessions=(), spares=False)
-    single = msgspec.structs.replace(first, nexthops=first.nexthops[:1])
-    return [
-        (value, turn),
-        _parked(wide[0]) if wide else (first, None),
-        _parked(narrow[0]) if narrow else (single, None),
-    ]
+        # Of too many it is the first that stays: packets are under way by it.
+        (wide if _is_wide(_value(before)) else narrow).insert(0, before)
+    if _is_wide(value):
+        return [(value, turn), _spare(wide, value), _spare(narrow, _first(value))]
+    if not wide:
+        return [(value, turn)]
+    return [(value, turn), *(_spare(rows, _value(wide[0])) for rows in (wide, wide[1:]))]
 
 
 def _loses_packets(before: RoutePolicy, after: RoutePolicy) -> bool:
@@ -86,16 +83,23 @@ def _loses_packets(before: RoutePolicy, after: RoutePolicy) -> bool:
     return before.nexthops != after.nexthops and (_is_wide(before) or _is_wide(after))
 
 
-def _parked(row: FoundRow) -> Place:
-    return msgspec.structs.replace(_value(row), priority=PRIORITY_SPARE), row
+def _spare(rows: list[FoundRow], like: RoutePolicy) -> Place:
+    """The first of the rows as a spare one, with the nexthops that it has; without any a new one like that value."""
+    if rows:
+        return msgspec.structs.replace(_value(rows[0]), priority=PRIORITY_SPARE), rows[0]
+    return msgspec.structs.replace(like, priority=PRIORITY_SPARE, bfd_sessions=(), spares=False), None
+
+
+def _first(value: RoutePolicy) -> RoutePolicy:
+    return msgspec.structs.replace(value, nexthops=value.nexthops[:1])
 
 
 def _value(row: FoundRow) -> RoutePolicy:
     return POLICY.from_columns(row.columns)
 
 
-def _alike(one: RoutePolicy, other: RoutePolicy) -> bool:
-    return (one.family, one.match, one.action) == (other.family, other.match, other.action)
+def _key(value: RoutePolicy) -> _Key:
+    return value.family, value.match, value.action
 
 
 def _is_parked(value: RoutePolicy) -> bool:

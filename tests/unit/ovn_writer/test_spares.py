@@ -1,6 +1,7 @@
 """Nexthops that change one after the other: what a packet under way may still need stays as it was."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,14 +55,19 @@ def test_what_was_hashed_before_a_change_finds_its_group_and_its_members_after_i
     for hops in changes:
         before, rows = rows, change(policy(*hops), rows)
         assert live(rows).columns["nexthops"] == hops
-        if before and len(live(before).columns["nexthops"]) > 1:
-            old = live(before)
-            (still,) = [one for one in rows if one.uuid == old.uuid]
-            assert still.columns["nexthops"] == old.columns["nexthops"]
+        if before:
+            assert_kept(live(before), rows)
         if numbered:
             assert groups(rows) == numbered, "no row that northd numbers comes or goes"
         numbered = groups(rows)
         assert len(numbered) in (0, 2)
+
+
+def assert_kept(old: FoundRow, rows: Sequence[FoundRow]) -> None:
+    """Packets that were hashed by this row still arrive."""
+    if len(old.columns["nexthops"]) > 1:
+        (still,) = [one for one in rows if one.uuid == old.uuid]
+        assert still.columns["nexthops"] == old.columns["nexthops"]
 
 
 def test_a_row_whose_nexthops_stay_is_the_live_one_still() -> None:
@@ -90,7 +96,27 @@ def test_what_somebody_else_removed_is_seen_and_made_again(
     complete = change(policy(*first), [])
     rows = [one for number, one in enumerate(complete) if number not in gone]
     assert observed({"Logical_Router_Policy": tuple(rows)}) != wanted(wanted_rows(policy(*first)))
-    change(policy(*then), rows)
+    after = change(policy(*then), rows)
+    if live(complete) in rows:
+        assert_kept(live(complete), after)
+
+
+@given(nexthops.filter(lambda hops: len(hops) > 1), nexthops, st.integers(1, 2))
+def test_what_somebody_copied_goes_and_not_what_packets_are_under_way_by(
+    first: tuple[str, ...], then: tuple[str, ...], which: int
+) -> None:
+    complete = change(policy(*first), [])
+    copy = FoundRow(UUID(int=7), complete[which].columns, ("r",))
+    after = change(policy(*then), [*complete, copy])
+    assert_kept(live(complete), after)
+
+
+def test_what_is_spare_when_bfd_is_turned_off_at_one_nexthop_goes_when_there_are_several_again() -> None:
+    rows = change(policy("a"), change(policy("a", "b"), []))
+    rows = change(replace(policy("a"), spares=False), rows)
+    assert [len(one.columns["nexthops"]) for one in rows if one is not live(rows)] == [2, 2]
+    rows = change(replace(policy("a", "c"), spares=False), rows)
+    assert len(rows) == 1
 
 
 @given(nexthops.filter(lambda hops: len(hops) > 1), nexthops, st.integers(0, 2), st.integers(0, 2))

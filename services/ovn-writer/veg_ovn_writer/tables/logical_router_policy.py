@@ -24,7 +24,8 @@ class LogicalRouterPolicy(Table[RoutePolicy]):
 
     def canonical(self, value: RoutePolicy) -> RoutePolicy:
         nexthops, sessions = tuple(sorted(set(value.nexthops))), tuple(sorted(set(value.bfd_sessions)))
-        return msgspec.structs.replace(value, nexthops=nexthops, bfd_sessions=sessions)
+        spares = value.spares and len(nexthops) > 1
+        return msgspec.structs.replace(value, nexthops=nexthops, bfd_sessions=sessions, spares=spares)
 
     def without(self, value: RoutePolicy, lacking: frozenset[str]) -> RoutePolicy:
         return msgspec.structs.replace(value, bfd_sessions=()) if _SESSIONS in lacking else value
