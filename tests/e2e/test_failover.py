@@ -5,7 +5,7 @@ The client pings every 10 ms, and a witness on the external link writes down und
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,39 +16,54 @@ from support.kills import LinkDown
 from support.lab import Lab, eventually
 from support.vpcs import egress, subnet, vpc
 
-NAME = "failing"
-CLIENT = "failing-client"
 SERVER = "172.17.0.1"
-FLOW = traffic.Flow("client", "4")
 DARK_S = 60.0  # for how long all gateways are down
 WITHIN_S = 1.0
 # The time in which a session is found to be down and everybody told: packets may still arrive at a gateway until then.
 SETTLED_S = 2.0
+# Kind of rows -> VPC, subnet, and its CIDR. The gateway has the name of the subnet.
 PLACES = {
     "policies": ("ovn-cluster", "failing-default", "10.48.0.0/24"),
     "static routes": ("failing", "failing-custom", "192.168.48.0/24"),
 }
+GATEWAYS = {kind: network for kind, (_, network, _) in PLACES.items()}
+Pods = dict[str, list[str]]
 
 
-@pytest.fixture(params=PLACES, scope="module")
-def pods(lab: Lab, request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    """The pods of a gateway of two, in either kind of VPC, with a client."""
-    router, network, cidr = PLACES[request.param]
-    custom = router != "ovn-cluster"
-    lab.apply(*([vpc(router)] if custom else []), subnet(network, "IPv4", cidr, vpc=router))
+@pytest.fixture(scope="module")
+def pods(lab: Lab) -> Iterator[Pods]:
+    """Gateway -> its two pods, in either kind of VPC, each with a client."""
     fast = {"enabled": True, "minRX": 100, "minTX": 100}
-    sources = [{"snat": True, "subnets": [network]}]
-    with bfd.port(lab, router, "10.255.255.255"):
-        spec = {"vpc": router, "internalSubnet": network, "externalSubnet": "macvlan1", "bfd": fast}
-        lab.apply(egress(NAME, replicas=2, policies=sources, **spec), client_pod(CLIENT, subnet=network))
-        await_running(lab, f"default/{CLIENT}")
-        lab.ready(NAME, 2)
-        yield [pod["metadata"]["name"] for pod in lab.gateway_pods(NAME)]
-        lab.kubectl("delete", "veg", NAME, "--timeout=90s")
-    lab.kubectl("delete", "pod", CLIENT)
-    lab.kubectl("delete", "subnet", network)
-    if custom:
-        lab.kubectl("delete", "vpc", router)
+    lab.apply(vpc("failing"))
+    with bfd.port(lab, "ovn-cluster", "10.255.255.255"), bfd.port(lab, "failing", "10.255.255.255"):
+        for router, network, cidr in PLACES.values():
+            spec = {"vpc": router, "internalSubnet": network, "externalSubnet": "macvlan1", "bfd": fast}
+            sources = [{"snat": True, "subnets": [network]}]
+            lab.apply(subnet(network, "IPv4", cidr, vpc=router))
+            lab.apply(
+                egress(network, replicas=2, policies=sources, **spec), client_pod(client(network), subnet=network)
+            )
+        await_running(lab, *(f"default/{client(name)}" for name in GATEWAYS.values()))
+        for name in GATEWAYS.values():
+            lab.ready(name, 2)
+        yield {name: [pod["metadata"]["name"] for pod in lab.gateway_pods(name)] for name in GATEWAYS.values()}
+        lab.kubectl("delete", "veg", *GATEWAYS.values(), "--timeout=90s")
+    lab.kubectl("delete", "pod", *map(client, GATEWAYS.values()))
+    lab.kubectl("delete", "subnet", *GATEWAYS.values())
+    lab.kubectl("delete", "vpc", "failing")
+
+
+def client(gateway: str) -> str:
+    return f"{gateway}-client"
+
+
+def flow(gateway: str) -> traffic.Flow:
+    return traffic.Flow(gateway, "4")
+
+
+def pings(lab: Lab, directory: Path, *gateways: str) -> AbstractContextManager[traffic.Traffic]:
+    clients = {gateway: f"default/{client(gateway)}" for gateway in gateways}
+    return traffic.running(lab.name, clients, directory, (SERVER,))
 
 
 @contextmanager
@@ -62,44 +77,45 @@ def down(*kills: LinkDown) -> Iterator[None]:
             kill.undo()
 
 
-def external(lab: Lab) -> set[str]:
-    return set(lab.gateway(NAME)["status"]["externalIPs"])
+def external(lab: Lab, *gateways: str) -> set[str]:
+    return {ip for gateway in gateways for ip in lab.gateway(gateway)["status"]["externalIPs"]}
 
 
-def serving(lab: Lab, pods: list[str], seen: traffic.Traffic) -> str:
-    """The pod by which the client leaves now."""
+def serving(lab: Lab, pods: list[str], gateway: str, seen: traffic.Traffic) -> str:
+    """The pod by which the client of a gateway leaves now."""
     key = "k8s.v1.cni.cncf.io/network-status"
     networks = {pod: lab.get("pod", pod)["metadata"]["annotations"][key] for pod in pods}
 
     def found() -> str:
         seen.look()
-        return next((pod for pod, text in networks.items() if f'"{seen.sources[FLOW]}"' in text), "")
+        return next((pod for pod, text in networks.items() if f'"{seen.sources[flow(gateway)]}"' in text), "")
 
     return eventually(found, 10, "the client leaves by a gateway pod")
 
 
-def test_the_other_takes_over_within_a_second(lab: Lab, pods: list[str], tmp_path: Path) -> None:
-    with traffic.running(lab.name, {"client": f"default/{CLIENT}"}, tmp_path, (SERVER,)) as seen:
-        victim = serving(lab, pods, seen)
-        first = seen.sources[FLOW]
+@pytest.mark.parametrize("gateway", GATEWAYS.values(), ids=GATEWAYS)
+def test_the_other_takes_over_within_a_second(lab: Lab, pods: Pods, gateway: str, tmp_path: Path) -> None:
+    with pings(lab, tmp_path, gateway) as seen:
+        victim = serving(lab, pods[gateway], gateway, seen)
+        first = seen.sources[flow(gateway)]
         began = time.time()
         with down(LinkDown(lab, victim)):
             time.sleep(3)  # a packet that is lost is known as lost only later
             seen.look()
-            outage_s, _ = seen.outage(FLOW, began, time.time() - 0.2)
+            outage_s, _ = seen.outage(flow(gateway), began, time.time() - 0.2)
             print(f"out for {outage_s * 1000:.0f} ms")
-            assert seen.sources[FLOW] != first
-            assert seen.sources[FLOW] in external(lab)
+            assert seen.sources[flow(gateway)] != first
+            assert seen.sources[flow(gateway)] in external(lab, gateway)
             assert outage_s < WITHIN_S
-        lab.ready(NAME, 2)
-    assert_told(lab, victim, outage_s * 1000)
+        lab.ready(gateway, 2)
+    assert_told(lab, gateway, victim, outage_s * 1000)
 
 
-def assert_told(lab: Lab, victim: str, outage_ms: float) -> None:
+def assert_told(lab: Lab, name: str, victim: str, outage_ms: float) -> None:
     """The documented query lists the failover: which pod, why, and for how long traffic was out at most."""
 
     def told() -> list[str]:
-        text = lab.call("psql", "-At", "-v", f"gateway=default/{NAME}", "-f", "docs/sql/failovers.sql")
+        text = lab.call("psql", "-At", "-v", f"gateway=default/{name}", "-f", "docs/sql/failovers.sql")
         (line,) = [line.split("|") for line in text.splitlines() if f"|{victim}|" in line]
         assert line[-1], "it is back"
         return line
@@ -107,7 +123,7 @@ def assert_told(lab: Lab, victim: str, outage_ms: float) -> None:
     line = eventually(told, 30, "the failover is in the log")
     _, gateway, address, pod, node, cause, detect_ms, written_ms, flows_ms, at_most_ms, _ = line
     print(line)
-    assert (gateway, pod, detect_ms) == (f"default/{NAME}", victim, "300")
+    assert (gateway, pod, detect_ms) == (f"default/{name}", victim, "300")
     assert address == lab.get("pod", victim)["status"]["podIP"]
     assert node == lab.get("pod", victim)["spec"]["nodeName"]
     assert cause == "the pod heard OVN no longer either: link or node"
@@ -115,26 +131,30 @@ def assert_told(lab: Lab, victim: str, outage_ms: float) -> None:
     assert outage_ms < float(at_most_ms)
 
 
-def test_with_no_gateway_up_nothing_leaves(lab: Lab, pods: list[str], tmp_path: Path) -> None:
-    with traffic.running(lab.name, {"client": f"default/{CLIENT}"}, tmp_path, (SERVER,)) as seen:
-        serving(lab, pods, seen)
+def test_with_no_gateway_up_nothing_leaves(lab: Lab, pods: Pods, tmp_path: Path) -> None:
+    """In both kinds of VPC at once."""
+    with pings(lab, tmp_path, *pods) as seen:
+        for gateway in pods:
+            serving(lab, pods[gateway], gateway, seen)
         began = time.time()
-        with down(*(LinkDown(lab, pod) for pod in pods)):
+        with down(*(LinkDown(lab, pod) for gateway in pods for pod in pods[gateway])):
             time.sleep(SETTLED_S + DARK_S)
             ended = time.time()
         seen.look()
         dark = [source for at, source in seen.arrivals if began + SETTLED_S <= at <= ended]
         assert dark == []
         # Before that, too, nothing left but by a gateway.
-        assert {source for _, source in seen.arrivals} <= external(lab)
-        assert not lab.gateway(NAME)["status"]["ready"]
+        assert {source for _, source in seen.arrivals} <= external(lab, *pods)
+        assert not any(lab.gateway(gateway)["status"]["ready"] for gateway in pods)
 
         def answered() -> bool:
             seen.look()
-            return seen.answered[FLOW][-1] > ended
+            return all(seen.answered[flow(gateway)][-1] > ended for gateway in pods)
 
         eventually(answered, 30, "traffic is back")
-        print(f"back after {seen.answered[FLOW][-1] - ended:.1f} s")
-        lab.ready(NAME, 2)
+        for gateway in pods:
+            first = next(at for at in seen.answered[flow(gateway)] if at > ended)
+            print(f"{gateway}: back after {first - ended:.1f} s")
+            lab.ready(gateway, 2)
         seen.look()
-        assert {source for _, source in seen.arrivals} <= external(lab)
+        assert {source for _, source in seen.arrivals} <= external(lab, *pods)
