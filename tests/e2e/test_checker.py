@@ -17,6 +17,8 @@ from support.vpcs import egress, subnet, vpc
 NAME = "checked"
 SOURCE = "10.92.0.0/24"
 OWNER = "external_ids:vpc-egress-gateway"
+SPARE = ["priority=29080", 'match="ip4.src == 192.168.98.0/24"', "action=reroute", "nexthops=192.168.10.9"]
+CREATE_SPARE = ["--", "--id=@spare", "create", "Logical_Router_Policy", *SPARE, f'{OWNER}="default/ten"', "--"]
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +170,7 @@ def test_a_wrong_route_or_member_is_named(lab: Lab, custom: str, command: list[s
         (["set", "Logical_Router_Policy", "29090", 'match="ip4.src == 192.168.98.0/24"'], ["that should not be"]),
         (["lr-policy-del", "vpc10", "29150"], ["no policy of priority 29150"]),
         (["clear", "Logical_Router_Policy", "29150", "bfd_sessions"], ["local policy", "BFD sessions with []"]),
+        ([*CREATE_SPARE, "add", "Logical_Router", "vpc10", "policies", "@spare"], ["there are spare ones"]),
         (["clear", "Port_Group", "GROUP", "ports"], ["near.default", "not in its port group"]),
         (["set", "Logical_Router_Port", "bfd@vpc10", 'networks="10.255.255.9"'], ["Vpc vpc10", "status.bfdPort"]),
     ],
