@@ -38,7 +38,8 @@ def arrange(router: str, values: Iterable[RoutePolicy], found: Iterable[FoundRow
     for value in values:
         mine = alike.pop(_key(value), [])
         parked = [row for row in mine if _is_parked(_value(row))]
-        if value.spares or (len(value.nexthops) == 1 and parked):
+        # With one nexthop the value does not say it: it has spare rows, or BFD sessions, as those have that get some.
+        if value.spares or (len(value.nexthops) == 1 and (parked or value.bfd_sessions)):
             places += _take_turns(value, [row for row in mine if row not in parked], parked)
         else:
             places.append((value, None))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from unit.ovn_writer.test_differ import carry_out, steps
@@ -18,9 +18,21 @@ nexthops = st.sets(st.sampled_from("abcd"), min_size=1).map(lambda chosen: tuple
 
 
 def policy(*hops: str) -> RoutePolicy:
+    """Of a gateway with BFD."""
     return RoutePolicy(
-        family="4", priority=29100, match="ip4.src == x", action="reroute", nexthops=hops, spares=len(hops) > 1
+        family="4",
+        priority=29100,
+        match="ip4.src == x",
+        action="reroute",
+        nexthops=hops,
+        bfd_sessions=hops,
+        spares=len(hops) > 1,
     )
+
+
+def unwatched(*hops: str) -> RoutePolicy:
+    """Of the same one, with BFD turned off."""
+    return replace(policy(*hops), bfd_sessions=(), spares=False)
 
 
 def wanted_rows(value: RoutePolicy) -> NbRows:
@@ -72,8 +84,9 @@ def assert_kept(old: FoundRow, rows: Sequence[FoundRow]) -> None:
 
 def test_a_row_whose_nexthops_stay_is_the_live_one_still() -> None:
     rows = change(policy("a", "b"), [])
-    after = change(replace(policy("a", "b"), bfd_sessions=()), rows)
+    after = change(replace(policy("a", "b"), bfd_sessions=("a",)), rows)
     assert live(after).uuid == live(rows).uuid
+    assert live(after).columns["bfd_sessions"] == ("a",)
 
 
 def test_one_that_has_no_spare_rows_yet_gets_them_with_its_next_command() -> None:
@@ -84,12 +97,12 @@ def test_one_that_has_no_spare_rows_yet_gets_them_with_its_next_command() -> Non
 
 def test_spare_rows_go_with_their_policy_and_when_they_are_not_wanted_any_more() -> None:
     rows = change(policy("a", "b", "c"), [])
-    plain = replace(policy("a", "b", "c"), spares=False)
-    assert [one.uuid for one in change(plain, rows)] == [live(rows).uuid]
+    assert [one.uuid for one in change(unwatched("a", "b", "c"), rows)] == [live(rows).uuid]
     assert carry_out(steps(NbRows(), *rows), rows) == []
 
 
 @given(nexthops.filter(lambda hops: len(hops) > 1), nexthops, st.sets(st.integers(0, 2), min_size=1))
+@example(("a", "b"), ("a",), {1, 2})
 def test_what_somebody_else_removed_is_seen_and_made_again(
     first: tuple[str, ...], then: tuple[str, ...], gone: set[int]
 ) -> None:
@@ -113,9 +126,9 @@ def test_what_somebody_copied_goes_and_not_what_packets_are_under_way_by(
 
 def test_what_is_spare_when_bfd_is_turned_off_at_one_nexthop_goes_when_there_are_several_again() -> None:
     rows = change(policy("a"), change(policy("a", "b"), []))
-    rows = change(replace(policy("a"), spares=False), rows)
+    rows = change(unwatched("a"), rows)
     assert [len(one.columns["nexthops"]) for one in rows if one is not live(rows)] == [2, 2]
-    rows = change(replace(policy("a", "c"), spares=False), rows)
+    rows = change(unwatched("a", "c"), rows)
     assert len(rows) == 1
 
 
