@@ -37,6 +37,12 @@ _BLINK_S: Final = 0.1  # what is shorter was no detection: the pod went on forwa
 # A speaker that was killed may come back on another node than the clients, and a node that fails takes them along.
 _LOCAL_WAY: Final = "link down"
 GATEWAYS: Final = {"static routes": "static", "policies": "policy", "local policies": "local"}
+# Gateway -> its subnet, and what its spec has that no other has.
+_PLACES: Final[dict[str, tuple[str, dict[str, str]]]] = {
+    "static": ("benchin", {"vpc": "bench"}),
+    "policy": ("benchdef", {}),
+    "local": ("benchloc", {"trafficPolicy": "Local"}),
+}
 # Milliseconds: p99 at most, and none as long as the second one.
 TARGETS: Final = {"static routes": (500, 1000), "policies": (700, 1000), "local policies": (700, 1000)}
 
@@ -216,15 +222,10 @@ def bench_lab(name: str, **environment: str) -> Iterator[Lab]:
 def set_up(lab: Lab) -> dict[str, str]:
     """Networks, gateways, and clients; the clients by name."""
     lab.apply(*networks())
-    sources = [{"snat": True, "subnets": ["benchloc"]}]
-    common = {"replicas": 2, "externalSubnet": "benchext", "bfd": _BFD}
-    lab.apply(
-        egress(
-            "static", vpc="bench", internalSubnet="benchin", policies=[{"snat": True, "subnets": ["benchin"]}], **common
-        ),
-        egress("policy", internalSubnet="benchdef", policies=[{"snat": True, "subnets": ["benchdef"]}], **common),
-        egress("local", internalSubnet="benchloc", policies=sources, trafficPolicy="Local", **common),
-    )
+    for name, (network, spec) in _PLACES.items():
+        sources = [{"snat": True, "subnets": [network]}]
+        common = {"replicas": 2, "externalSubnet": "benchext", "internalSubnet": network, "bfd": _BFD}
+        lab.apply(egress(name, policies=sources, **common, **spec))
     for name in GATEWAYS.values():
         lab.ready(name, 2)
     nodes = [pod["spec"]["nodeName"] for pod in lab.gateway_pods("local")]
@@ -232,7 +233,7 @@ def set_up(lab: Lab) -> dict[str, str]:
         f"{name}{number}": client_pod(
             f"{name}{number}", subnet=where, node=nodes[number % 2] if name == "local" else ""
         )
-        for name, where in (("static", "benchin"), ("policy", "benchdef"), ("local", "benchloc"))
+        for name, (where, _) in _PLACES.items()
         for number in range(_CLIENTS)
     }
     lab.apply(*clients.values())

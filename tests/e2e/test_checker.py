@@ -54,8 +54,7 @@ def watched(lab: Lab) -> Iterator[str]:
     """A ready gateway with BFD and local traffic in a VPC of its own, and a client on its node; its key."""
     node = "kube-ovn-worker"
     lab.apply(vpc("vpc10"), subnet("subnet10", "IPv4", "192.168.10.0/24", vpc="vpc10"))
-    client = client_pod("near", subnet="subnet10")
-    client["spec"]["nodeName"] = node
+    client = client_pod("near", subnet="subnet10", node=node)
     spec = {
         "vpc": "vpc10",
         "externalSubnet": "macvlan1",

@@ -5,8 +5,7 @@ import json
 from typing import Any
 
 from support.lab import Lab
-
-SPARE = 29080
+from support.watched import SPARE
 
 
 def table(lab: Lab, name: str, *columns: str, condition: str = "") -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@ from collections.abc import Collection, Coroutine
 from typing import Any, Final
 
 _AGAIN_S: Final = 2.0  # long enough for what a task does on its way out
+# For work together that itself holds some: more patience than that within, less than whoever ends it all.
+OUTER_AGAIN_S: Final = 1.0
 _INNER_AGAIN_S: Final = 0.5  # before whoever ends the task that waits here loses patience
 
 

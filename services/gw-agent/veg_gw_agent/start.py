@@ -16,9 +16,6 @@ from veg_gw_agent.settings import AgentSettings, Pod, pod
 from veg_runtime import logs, tasks
 from veg_runtime.settings import SettingsError, load
 
-# More than the inner tasks wait before they cancel again what forgot it.
-_CANCEL_AGAIN_S = 1.0
-
 
 def init(state_dir: str, bfd_dir: str, internal_interface: str) -> int:
     """Prepare the pod's network namespace.
@@ -82,4 +79,4 @@ async def _work(settings: AgentSettings, this_pod: Pod) -> None:
     agent = Agent(settings, this_pod)
     agent.restore()
     work = (agent.keep_applied(), bus.stay_connected(settings, agent), agent.sessions.follow())
-    await tasks.together(*work, again_s=_CANCEL_AGAIN_S)
+    await tasks.together(*work, again_s=tasks.OUTER_AGAIN_S)

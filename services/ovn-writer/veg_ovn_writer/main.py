@@ -23,8 +23,6 @@ ROLE = "ovn-writer"
 _HEALTH_INTERVAL_S = 0.5
 # All gateways wait behind a command whose writer was killed. One that is handed out twice does no harm.
 _ACK_WAIT_S = 5.0
-# More than the inner tasks wait before they cancel again what forgot it, less than the service's patience.
-_CANCEL_AGAIN_S = 1.0
 
 
 class OvnWriterSettings(Settings, frozen=True, kw_only=True):
@@ -43,7 +41,7 @@ async def work(settings: OvnWriterSettings, health: Health, _: asyncio.Event) ->
     client = await bus.connect(settings, ROLE)
     try:
         work = (_report(nb, health), _write_and_watch(nb, bus.jetstream(client)))
-        await tasks.together(*work, again_s=_CANCEL_AGAIN_S)
+        await tasks.together(*work, again_s=tasks.OUTER_AGAIN_S)
     finally:
         await nb.close()
         await client.close()
