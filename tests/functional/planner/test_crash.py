@@ -21,6 +21,10 @@ from veg_contracts.subjects import COMMAND_STREAM
 pytestmark = pytest.mark.slow
 
 
+_BATCH = 10
+_PAUSE_S = 0.1  # between batches, so that also a fast machine is still publishing when something is killed
+
+
 class Publisher:
     """Publishes in the background, a few events at a time, over all that is killed meanwhile."""
 
@@ -41,8 +45,9 @@ class Publisher:
         return self._thread.is_alive()
 
     def _publish(self) -> None:
-        for number in range(0, len(self.events), 5):
-            self._client.publish(self.events[number : number + 5])
+        for number in range(0, len(self.events), _BATCH):
+            self._client.publish(self.events[number : number + _BATCH])
+            time.sleep(_PAUSE_S)
 
 
 def assert_all_relayed(server: Nats, database: Database) -> None:
@@ -68,6 +73,7 @@ def test_a_planner_killed_again_and_again(
     publisher.finish()
     wait_logged(database, publisher.events)
     wait_relayed(database)
+    planner.wait_leading()
     assert int(database.sql("select fence from lease")) > 1
     assert_consistent(database, publisher.events)
     assert_all_relayed(nats_server, database)
@@ -77,7 +83,7 @@ def test_postgres_killed(make_planner: Callable[..., Planner], nats_server: Nats
     database = Database(own_postgres)
     planner = make_planner(VEG_POSTGRES_URL=database.url())
     planner.wait_leading()
-    publisher = Publisher(nats_server, 200)
+    publisher = Publisher(nats_server, 400)
     publisher.start()
     for _ in range(3):
         time.sleep(0.7)
@@ -92,7 +98,7 @@ def test_postgres_killed(make_planner: Callable[..., Planner], nats_server: Nats
 
 
 def test_nats_killed(planner: Planner, nats_server: Nats, database: Database) -> None:
-    publisher = Publisher(nats_server, 200)
+    publisher = Publisher(nats_server, 400)
     publisher.start()
     for _ in range(3):
         time.sleep(0.7)
