@@ -215,7 +215,7 @@ class Postgres:
 
     def start(self) -> None:
         self.process.start()
-        wait_for("postgres to answer", self._answers)
+        wait_for("postgres to answer", self._stands)
 
     def kill(self) -> None:
         self.process.kill()
@@ -240,7 +240,9 @@ class Postgres:
     def url(self, role: str, database: str) -> str:
         return f"postgresql+psycopg://{role}@/{database}?host={self.directory}"
 
-    def _answers(self) -> bool:
+    def _stands(self) -> bool:
+        if not self.process.alive:  # a process of a killed predecessor still had the shared memory
+            self.process.start()
         words = [str(self._BIN / "pg_isready"), "-q", "-h", str(self.directory)]
         return subprocess.run(words, check=False).returncode == 0
 

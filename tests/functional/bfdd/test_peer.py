@@ -2,6 +2,7 @@
 
 import time
 from itertools import product
+from statistics import median
 
 import pytest
 from functional.bfdd.link import NEAR, PAIR, PAIR6, Events, Link, Peer, Speaker, until
@@ -52,11 +53,13 @@ def test_packets_are_sent_as_rfc_5881_wants(link: Link, pair: tuple[str, str]) -
 
 
 def test_a_poll_is_answered_at_once(up: Peer) -> None:
+    took_s = []
     for _ in range(20):
         asked_at = time.monotonic()
         up.say(State.UP, poll=True)
         assert not up.hear_where(lambda packet: packet.final).poll
-        assert time.monotonic() - asked_at < 0.05
+        took_s.append(time.monotonic() - asked_at)
+    assert median(took_s) < 0.02
 
 
 def test_coming_up_polls_until_it_is_answered(speaker: Speaker, peer: Peer) -> None:
@@ -73,10 +76,10 @@ def test_silence_is_noticed_after_the_detection_time(speaker: Speaker, up: Peer)
     events = Events(speaker)
     assert events.next()["state"] == "Up"
     up.say(State.UP, detect_mult=3)
-    up.say(State.UP, detect_mult=3)  # the shorter time counts from the second packet on
     silent_from = time.monotonic()
+    up.say(State.UP, detect_mult=3)  # the shorter time counts from the second packet on
     event = events.next()
-    assert 0.29 <= time.monotonic() - silent_from < 0.45
+    assert 0.3 <= time.monotonic() - silent_from < 1.0  # the longer one: 1 s at least
     assert (event["previous"], event["state"], event["diagnostic"]) == ("Up", "Down", "Control Detection Time Expired")
     assert up.hear_state(State.DOWN).diagnostic == Diagnostic.DETECTION_TIME_EXPIRED
     events.close()
@@ -140,9 +143,9 @@ def test_other_timers_are_polled_for_and_in_force_when_answered(speaker: Speaker
     assert (asked.desired_min_tx, asked.required_min_rx) == (1_000_000, 1_000_000)
     heard_at = time.monotonic()
     up.hear()
-    assert time.monotonic() - heard_at < 0.15  # as before, as long as the peer has not agreed
+    assert time.monotonic() - heard_at < 0.5  # as before, as long as the peer has not agreed
     up.say(State.UP, final=True)
-    up.hear_for(0.2)
+    up.hear_where(lambda packet: not packet.poll)
     heard_at = time.monotonic()
     up.hear()
     assert time.monotonic() - heard_at > 0.5

@@ -176,7 +176,7 @@ class Bus:
         self._server: subprocess.Popen[str] | None = None
         users = [
             {"user": role, "password": f"{role}-secret", "permissions": permissions.nats_permissions(role)}
-            for role in ("planner", "gw-agent")
+            for role in ("planner", "watcher", "gw-agent")
         ]
         config = {
             "listen": "127.0.0.1:4222",
@@ -206,8 +206,17 @@ class Bus:
         self._server.kill()
         self._server.wait()
 
-    def call(self, work: Callable[[JetStreamContext], Coroutine[Any, Any, T]], role: str = "planner") -> T:
-        """Do something as `role`."""
+    def call(
+        self,
+        work: Callable[[JetStreamContext], Coroutine[Any, Any, T]],
+        role: str = "planner",
+        errors: list[Exception] | None = None,
+    ) -> T:
+        """Do something as `role`; `errors` takes what the bus says beside its answers."""
+
+        async def note(error: Exception) -> None:
+            if errors is not None:
+                errors.append(error)
 
         async def connected() -> T:
             client = await nats.connect(
@@ -215,6 +224,7 @@ class Bus:
                 user=role,
                 password=f"{role}-secret",
                 inbox_prefix=permissions.inbox_prefix(role).encode(),
+                error_cb=note,
                 reconnect_time_wait=0.2,
                 max_reconnect_attempts=50,
             )

@@ -26,15 +26,25 @@ REFUSED: dict[str, Callable[[JetStreamContext], Coroutine[Any, Any, Any]]] = {
 def test_refused(bus: Bus, what: str) -> None:
     bus.start()
 
+    async def make_stream(js: JetStreamContext) -> object:
+        return await js.add_stream(name=subjects.COMMAND_STREAM, subjects=[subjects.COMMANDS])
+
+    async def publish(js: JetStreamContext) -> object:
+        return await js.publish(subjects.k8s_event("Pod", "default", "p"), b"{}")
+
     async def attempt(js: JetStreamContext) -> str:
         try:
             async with asyncio.timeout(1):
                 await REFUSED[what](js)
         except (TimeoutError, nats.errors.Error):
-            return "refused"
+            return "no answer"
         return "done"
 
-    assert bus.call(attempt, "gw-agent") == "refused"
+    bus.call(make_stream)
+    bus.call(publish, "watcher")
+    errors: list[Exception] = []
+    assert bus.call(attempt, "gw-agent", errors) == "no answer"
+    assert "permissions violation" in str(errors[0]).lower()
 
 
 def test_allowed(bus: Bus, config: Callable[..., PodConfig]) -> None:

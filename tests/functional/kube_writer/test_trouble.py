@@ -1,5 +1,7 @@
 """What may go wrong around the kube-writer: servers that die, garbage, missing rights, its own death."""
 
+import itertools
+import threading
 from functools import partial
 
 import pytest
@@ -57,6 +59,7 @@ def test_killed_at_any_moment_it_ends_where_it_would_have(orders: Orders, space:
     for carried_out in (1, 11):
         wait_for("some progress", partial(_at_least, orders, carried_out))
         writer.kill()
+        assert len(orders.outcomes()) < len(ids), "it was killed in its middle"
         writer.start()
     orders.outcome(ids[-1])
     assert {said.data.command_id for said in orders.outcomes()} == set(ids)
@@ -137,8 +140,20 @@ def test_a_gateway_that_others_keep_changing_still_gets_its_finalizer(
 ) -> None:
     writer.wait_until(ready=True)
     uid = space.create_gateway()
-    (command_id,) = orders.give(given.finalizer(space.name, uid, present=True))
-    for number in range(30):
-        space.cluster.plane.patch(f"{space.gateways}/gateway1", {"metadata": {"labels": {"n": str(number)}}})
-    assert isinstance(orders.outcome(command_id), CommandApplied)
+    stop, path = threading.Event(), f"{space.gateways}/gateway1"
+
+    def change() -> None:
+        number = itertools.count()
+        while not stop.is_set():
+            space.cluster.plane.patch(path, {"metadata": {"labels": {"n": str(next(number))}}})
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    try:
+        (command_id,) = orders.give(given.finalizer(space.name, uid, present=True))
+        assert isinstance(orders.outcome(command_id), CommandApplied)
+        assert changing.is_alive()
+    finally:
+        stop.set()
+        changing.join()
     assert space.gateway()["metadata"]["finalizers"] == [names.FINALIZER]

@@ -135,7 +135,9 @@ class Client:
         await connection.close()
 
     async def _connect(self) -> tuple[nats.aio.client.Client, JetStreamContext]:
-        connection = await nats.connect(self._server.url, user="admin", password=Nats.PASSWORD)
+        connection = await nats.connect(
+            self._server.url, user="admin", password=Nats.PASSWORD, reconnect_time_wait=0.1, max_reconnect_attempts=-1
+        )
         return connection, bus.jetstream(connection)
 
 

@@ -97,6 +97,7 @@ def test_a_subject_and_headers_that_are_no_text(planner: Planner, nats_server: N
         connection.sendall(b"HPUB veg.evt.ovn.x %d %d\r\n%shi\r\n" % (len(head), len(head) + 2, head) + b"PING\r\n")
         connection.recv(4096)
         goes_on(nats_server, database)
+    assert len(rejected(database)) == 2
     assert planner.alive
 
 

@@ -16,38 +16,48 @@ from functional.planner.harness import (
 )
 from functional.servers import Database, Nats, Postgres, wait_for
 
+from veg_contracts.envelope import Envelope
 from veg_contracts.subjects import COMMAND_STREAM
 
 pytestmark = pytest.mark.slow
 
+KILLS = 3
 
-_BATCH = 10
-_PAUSE_S = 0.1  # between batches, so that also a fast machine is still publishing when something is killed
+
+_AT_MOST = 2000
+_BATCH = 5
 
 
 class Publisher:
-    """Publishes in the background, a few events at a time, over all that is killed meanwhile."""
+    """Publishes in the background, a few events at a time, over all that is killed meanwhile, until told to stop."""
 
-    def __init__(self, server: Nats, count: int) -> None:
-        self.events = edits(count)
+    def __init__(self, server: Nats) -> None:
+        self.events: list[Envelope] = []
+        self._edits = edits(_AT_MOST)
         self._client = Client(server)
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._publish, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def finish(self) -> None:
+        assert self._thread.is_alive(), "it was publishing all the while"
+        self._stop.set()
         self._thread.join(60)
         assert not self._thread.is_alive()
 
-    @property
-    def busy(self) -> bool:
-        return self._thread.is_alive()
-
     def _publish(self) -> None:
-        for number in range(0, len(self.events), _BATCH):
-            self._client.publish(self.events[number : number + _BATCH])
-            time.sleep(_PAUSE_S)
+        while not self._stop.wait(0.1) and self._edits:
+            batch, self._edits = self._edits[:_BATCH], self._edits[_BATCH:]
+            self._client.publish(batch)
+            self.events += batch
+
+
+def wait_growing(database: Database) -> None:
+    """Wait until the log has more events than now."""
+    before = int(database.sql("select count(*) from event"))
+    wait_for("more events in the log", lambda: int(database.sql("select count(*) from event")) > before)
 
 
 def assert_all_relayed(server: Nats, database: Database) -> None:
@@ -64,17 +74,21 @@ def test_a_planner_killed_again_and_again(
     chance = random.Random(seed)  # a seed that repeats a failure
     planner = make_planner(VEG_PLANNER_ID="only")
     planner.wait_leading()
-    publisher = Publisher(nats_server, 400)
+    publisher = Publisher(nats_server)
     publisher.start()
-    while publisher.busy:
-        time.sleep(chance.uniform(0.3, 1.2))
-        planner.kill()
+    for _ in range(KILLS):
+        wait_growing(database)
+        time.sleep(chance.uniform(0, 0.3))
+        planner.kill()  # at work
         planner.start()
+        time.sleep(chance.uniform(0, 1))
+        planner.kill()  # while it starts, or a moment later
+        planner.start()
+        planner.wait_leading()
     publisher.finish()
     wait_logged(database, publisher.events)
     wait_relayed(database)
-    planner.wait_leading()
-    assert int(database.sql("select fence from lease")) > 1
+    assert int(database.sql("select fence from lease")) > KILLS
     assert_consistent(database, publisher.events)
     assert_all_relayed(nats_server, database)
 
@@ -83,10 +97,10 @@ def test_postgres_killed(make_planner: Callable[..., Planner], nats_server: Nats
     database = Database(own_postgres)
     planner = make_planner(VEG_POSTGRES_URL=database.url())
     planner.wait_leading()
-    publisher = Publisher(nats_server, 400)
+    publisher = Publisher(nats_server)
     publisher.start()
-    for _ in range(3):
-        time.sleep(0.7)
+    for _ in range(KILLS):
+        wait_growing(database)
         own_postgres.kill()
         own_postgres.start()
     publisher.finish()
@@ -98,10 +112,10 @@ def test_postgres_killed(make_planner: Callable[..., Planner], nats_server: Nats
 
 
 def test_nats_killed(planner: Planner, nats_server: Nats, database: Database) -> None:
-    publisher = Publisher(nats_server, 400)
+    publisher = Publisher(nats_server)
     publisher.start()
-    for _ in range(3):
-        time.sleep(0.7)
+    for _ in range(KILLS):
+        wait_growing(database)
         nats_server.kill()
         time.sleep(0.3)
         nats_server.start()
@@ -136,11 +150,16 @@ def test_a_bus_that_lost_its_files_in_the_middle_of_a_relay(
     # All events in one batch, so that the bus goes while hundreds of commands are still to be relayed.
     events = edits(151)
     planner.kill()
+    database.sql(
+        "create function slow() returns trigger language plpgsql as $$begin perform pg_sleep(0.01); return new; end$$;"
+        "create trigger slow before update on command for each row execute function slow()"
+    )
     Client(nats_server).publish(events[:-1])
     planner.start()
     wait_logged(database, events[:-1])
     nats_server.kill()
     waiting = int(database.sql("select count(*) from command where relayed_at is null"))
+    database.sql("drop trigger slow on command")
     nats_server.forget()
     nats_server.start()
     assert waiting > 0

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 from functional.ovsdb import Ovsdb
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from support import specs
 from support.cluster import Cluster
@@ -130,8 +130,8 @@ def all_rows(samples: int) -> list[NbRows]:
             assert made.status(KEY).internal_ips
             found[encode(rows)] = rows
 
-    for _ in range(ROUNDS_MAX):
-        collect()
+    for number in range(ROUNDS_MAX):
+        seed(number)(collect)()
         if len(found) >= SAMPLES_WITH_ROWS:
             break
     return list(found.values())

@@ -24,7 +24,9 @@ def test_it_decides_what_the_core_decides_and_relays_all_of_it_in_order(
 ) -> None:
     simulation, client = scenario(), Client(nats_server)
     events = on_the_bus(simulation.log)
+    planner.kill()
     client.publish(events)
+    planner.start()  # all in one batch, so that no tick comes between them
     wait_logged(database, events)
     wait_relayed(database)
 

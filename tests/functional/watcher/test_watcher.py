@@ -241,6 +241,6 @@ def test_an_optional_kind_is_found_when_it_is_installed(
     }
     cluster.create(f"/apis/{kind.group}/{kind.version}/namespaces/nets/{kind.plural}", body)
     assert told(bus, "eth1")[0].object == NetworkAttachment(name="eth1", namespace="nets", config='{"type":"macvlan"}')
-    assert watcher.readiness() == (200, "watching\n")
+    wait_for("the watcher to be ready", lambda: watcher.readiness() == (200, "watching\n"))
     cluster.delete(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{kind.plural}.{kind.group}")
     wait_for("the deletion of eth1", lambda: [event.name for event in bus.deleted()] == ["eth1"])
