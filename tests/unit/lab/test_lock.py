@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from veg_lab.paths import Lab
 with exclusive(Lab("unit", Path(sys.argv[1]), Path(sys.argv[2]))):
     print("held", flush=True)
     time.sleep(float(sys.argv[3]))
+    print("left", flush=True)
 """
 
 
@@ -35,7 +37,9 @@ def held_elsewhere(lab: Lab, for_s: float) -> Iterator["subprocess.Popen[str]"]:
 
 def test_a_second_command_waits_for_the_first(lab: Lab) -> None:
     with held_elsewhere(lab, 0.3) as holder, exclusive(lab):
-        assert holder.wait(timeout=5) == 0
+        assert holder.stdout is not None
+        os.set_blocking(holder.stdout.fileno(), False)
+        assert holder.stdout.read() == "left\n"
 
 
 def test_down_ends_a_start_that_goes_on(lab: Lab) -> None:
