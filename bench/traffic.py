@@ -73,10 +73,13 @@ class Traffic:
         return {flow: gap for flow, gap in gaps.items() if gap}
 
     def outage(self, flow: Flow, since: float, until: float) -> tuple[float, float]:
-        """The longest gap, from the last good packet to the first good one, in seconds; and when that last one was."""
-        sent = sorted(at for at in self.answered.get(flow, []) if since - 0.2 <= at <= until)
-        gaps = ((after - before, before) for before, after in pairwise(sent))
-        return max(gaps, default=(until - since, since))
+        """The longest gap, from the last good packet to the first good one, in seconds; and when that last one was.
+
+        One that has not ended by `until` counts that far.
+        """
+        sent = [at for at in sorted(self.answered.get(flow, [])) if since - 0.2 <= at <= until]
+        edges = [sent[0] if sent else since, *sent, until]
+        return max((after - before, before) for before, after in pairwise(edges))
 
 
 @contextmanager

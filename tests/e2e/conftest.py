@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from support.checker import problems
@@ -35,16 +36,27 @@ def running(lab: Lab, name: str) -> bool:
     return all(container["ready"] for container in status.get("containerStatuses", [{"ready": False}]))
 
 
-@pytest.fixture(autouse=True)
-def _as_the_document_says(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After every test that has used the lab: every gateway that says it is ready is what the document says."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """The end of every test that uses the lab, before its fixtures go: every gateway is what the document says."""
     yield
-    if "lab" in request.fixturenames:
-        lab: Lab = request.getfixturevalue("lab")
+    lab = getattr(item, "funcargs", {}).get("lab")
+    if lab is not None:
         eventually(lambda: agrees(lab), SETTLE_S, "the lab is as the document says")
 
 
 def agrees(lab: Lab) -> bool:
+    assert not (late := behind(lab)), f"the status of {late} is not yet about the spec"
     found = problems(lab)
     assert not found, "\n".join(found)
     return True
+
+
+def behind(lab: Lab) -> list[str]:
+    """Gateways whose status is about an earlier spec, or about none."""
+    living = [item for item in lab.get("veg", "-A")["items"] if "deletionTimestamp" not in item["metadata"]]
+    return [item["metadata"]["name"] for item in living if observed(item) != {item["metadata"]["generation"]}]
+
+
+def observed(gateway: Any) -> set[int]:
+    return {condition["observedGeneration"] for condition in gateway.get("status", {}).get("conditions", [])}

@@ -34,7 +34,7 @@ def gateway2(lab: Lab) -> Iterator[list[str]]:
     lab.kubectl("delete", "subnet", "subnet1")
     lab.kubectl("delete", "vpc", "vpc1")
     eventually(lambda: "vpc1" not in lab.nbctl("lr-list"), 10, "the router is gone")
-    assert [row["name"] for row in table(lab, "HA_Chassis_Group", "name") if row["name"] == PORT] == []
+    eventually(lambda: table(lab, "HA_Chassis_Group", "name", condition=f'name="{PORT}"') == [], 10, "and its group")
 
 
 def internal_ips(lab: Lab) -> list[str]:
@@ -253,11 +253,6 @@ def flapping(lab: Lab) -> Iterator[str]:
         lab.kubectl("delete", "veg", FLAPPING, "--timeout=90s")
 
 
-def speaker(lab: Lab, pod: str) -> int:
-    record = lab.run_directory / "pods" / "default" / pod / "containers" / "bfdd.json"
-    return int(json.loads(record.read_text())["pid"])
-
-
 def test_a_session_that_flaps_is_held_back_and_comes_back(lab: Lab, flapping: str) -> None:
     ip = lab.get("pod", flapping)["status"]["podIP"]
     gateway = f"default/{FLAPPING}"
@@ -287,15 +282,15 @@ def test_a_session_that_flaps_is_held_back_and_comes_back(lab: Lab, flapping: st
         assert kills < 3, "three kills within a minute"
         before = downs()
         # It hangs first: one that is back within the detection time is not missed.
-        os.kill(speaker(lab, flapping), signal.SIGSTOP)
+        os.kill(lab.container_pid(flapping, "bfdd"), signal.SIGSTOP)
         eventually(lambda: downs() > before, 10, "the session went down")  # noqa: B023  # called at once
         SpeakerKilled(lab, flapping).do()
         kills += 1
         eventually(lambda: status() == "up", 30, "the session is up")
         eventually(lambda: held() or ip in nexthops(), 10, "it is held back, or not")
+    (left,) = nexthops()
+    assert left != ip
     assert status() == "up"
-    assert len(nexthops()) == 1
-    assert ip not in nexthops()
     query = (
         "SELECT count(*) AS reports FROM report WHERE gateway = %(gateway)s AND data::text LIKE '%%held back until%%'"
     )

@@ -87,8 +87,7 @@ def stopped(lab: Lab, component: str) -> Iterator[None]:
 
 @contextmanager
 def frozen_agent(lab: Lab, pod: str) -> Iterator[None]:
-    record = lab.run_directory / "pods" / "default" / pod / "containers" / "gateway.json"
-    pid = json.loads(record.read_text())["pid"]
+    pid = lab.container_pid(pod, "gateway")
     os.kill(pid, signal.SIGSTOP)
     try:
         yield

@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -92,11 +93,8 @@ def kill(lab: Lab, component: str, steady_pod: str) -> None:
         lab.call("start", component)
         return
     for name in {steady_pod, *(pod["metadata"]["name"] for pod in lab.gateway_pods(NAME))}:
-        record = lab.run_directory / "pods" / "default" / name / "containers" / "gateway.json"
-        try:
-            os.kill(json.loads(record.read_text())["pid"], signal.SIGKILL)
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # a pod that is coming or going
+        with suppress(LookupError, ProcessLookupError):  # a pod that is coming or going
+            os.kill(lab.container_pid(name, "gateway"), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("component", COMPONENTS)

@@ -17,7 +17,7 @@ from support.northbound import owns_nothing
 from support.vpcs import egress, fetch, route_list, subnet, vpc
 
 EXAMPLE = EXAMPLES / "gateway2.yaml"
-SPREAD = [f"spread-{number}" for number in range(10)]
+SPREAD = [f"spread-{number}" for number in range(16)]
 OUTSIDE = "172.17.0.1"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from support.lab import Lab, eventually, example, gateway_manifest
 from support.traffic import unbroken_ping
+from support.vpcs import fetch
 
 SERVER = "172.17.0.1"
 CLIENTS = 64
@@ -128,11 +129,6 @@ def test_the_policies_in_ovn_are_the_documents(lab: Lab) -> None:
 29000 ip4.src == $ovn.default.kube.ovn.worker_ip4 reroute 100.64.0.3
 """.strip().splitlines()
     )
-
-
-def fetch(lab: Lab, client: str) -> str:
-    """Whom the external server saw."""
-    return lab.exec(client, "curl", "-s", "--max-time", "5", f"http://{SERVER}/").strip()
 
 
 def test_the_server_sees_the_gateways_external_address(lab: Lab, client: str) -> None:

@@ -61,6 +61,12 @@ def external(lab: Lab) -> dict[str, str]:
     return found
 
 
+def source(seen: traffic.Traffic, flow: traffic.Flow) -> str:
+    """The address outside of the flow's last packet."""
+    seen.look()
+    return seen.sources.get(flow, "")
+
+
 def test_pods_leave_by_their_own_node_and_by_another_when_it_fails(
     lab: Lab, gateways: dict[str, str], tmp_path: Path
 ) -> None:
@@ -72,12 +78,13 @@ def test_pods_leave_by_their_own_node_and_by_another_when_it_fails(
     kill = LinkDown(lab, gateways[here])
     try:
         with traffic.running(lab.name, {"here": f"default/on-{here}"}, tmp_path, (traffic.SERVERS[0],)) as seen:
+            flow = traffic.Flow("here", "4")
+            eventually(lambda: source(seen, flow) == outside[here], 10, "its own gateway is used")
             began = time.time()
             kill.do()
             time.sleep(3)  # a packet that is lost is known as lost only later
             ended = time.time()
         seen.look()
-        flow = traffic.Flow("here", "4")
         outage_s, _ = seen.outage(flow, began, ended - 0.2)
         print(f"out for {outage_s * 1000:.0f} ms")
         assert seen.sources[flow] == outside[there]

@@ -55,8 +55,7 @@ class SpeakerKilled(Kill):
     """`kill -9` of the BFD speaker. The pod goes on forwarding, and Kubernetes starts the speaker again."""
 
     def do(self) -> None:
-        record = self.lab.run_directory / "pods" / "default" / self.pod / "containers" / "bfdd.json"
-        _send(json.loads(record.read_text())["pid"], signal.SIGKILL)
+        _send(self.lab.container_pid(self.pod, "bfdd"), signal.SIGKILL)
 
     def undo(self) -> None:
         """Kubernetes starts it again, but ever later the more often it was killed: another pod has no such past."""

@@ -90,7 +90,7 @@ class Lab:
     # Kubernetes.
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
-        return self.call("kubectl", *words, stdin=stdin)
+        return self.call("kubectl", *words, stdin=stdin, timeout_s=120)  # longer than any --timeout of a delete
 
     def apply(self, *objects: dict[str, Any]) -> None:
         self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(objects))
@@ -128,6 +128,18 @@ class Lab:
     def exec(self, pod: str, *words: str, container: str | None = None, timeout_s: float = 60) -> str:
         choice = ["-c", container] if container else []
         return self.call("exec", pod, *choice, "--", *words, timeout_s=timeout_s)
+
+    def container_pid(self, pod: str, container: str) -> int:
+        """The first process of a container of a pod in namespace default.
+
+        Raises:
+            LookupError: it does not run now.
+        """
+        record = self.run_directory / "pods" / "default" / pod / "containers" / f"{container}.json"
+        # The node agent writes 0 for one that is being started; a signal to that would be one to ourselves.
+        if not record.exists() or not (pid := int(json.loads(record.read_text())["pid"])):
+            raise LookupError(f"container {container} of pod {pod} does not run")
+        return pid
 
     # OVN.
 
