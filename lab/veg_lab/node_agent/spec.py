@@ -266,7 +266,8 @@ def _rights(plan: ContainerPlan) -> list[str]:
     """The setpriv words that leave a process exactly the rights of the container.
 
     Root gets its capabilities from the bounding set when it executes; another user keeps, as ambient ones, those that
-    the pod added by name.
+    the pod added by name. A kubelet gives no ambient ones: they stand for the file capabilities that the programs of
+    the gateway's image have (docs/decisions/0011).
     """
     words = ["/usr/bin/setpriv"]
     if (plan.uid, plan.gid) != (0, 0):
