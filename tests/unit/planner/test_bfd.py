@@ -1,4 +1,4 @@
-"""BFD: the Vpc's port, who joins and leaves by its session, what is dropped, who is held back, and who may stop."""
+"""BFD: the Vpc's port, who joins and leaves by its session, what is dropped, and who may stop."""
 
 from typing import Any
 
@@ -9,7 +9,6 @@ from support.simulation import GATEWAY, Simulation, client, pod
 
 from veg_contracts import names
 from veg_contracts.commands import EnsureVpcStatus
-from veg_contracts.events import Ticked
 from veg_contracts.intent import BfdRouterPort, BfdSession, NbRows, PodBfd, RoutePolicy, VpcBfdStatus
 from veg_contracts.objects import BfdPort, Node, Vpc
 
@@ -244,24 +243,6 @@ def test_a_policy_has_spare_rows_while_it_has_several_nexthops() -> None:
     simulation.session(ONE, "down")
     simulation.answer_all()
     assert (nexthops(simulation), spares()) == ([(TWO,)], [False])
-
-
-def test_a_session_that_flaps_is_held_back_and_comes_back_when_time_has_passed() -> None:
-    simulation = up()
-    for _ in range(3):
-        simulation.session(ONE, "down")
-        simulation.session(ONE, "up")
-    simulation.answer_all()
-    assert nexthops(simulation) == [(TWO,)]
-    assert "went down 3 times lately: held back until 2026-01-01T00:00:10" in simulation.message()
-    assert simulation.world.holds_back()
-    simulation.happen(Ticked(at="2026-01-01T00:00:09Z"))
-    simulation.answer_all()
-    assert nexthops(simulation) == [(TWO,)]
-    simulation.happen(Ticked(at="2026-01-01T00:00:11.000000Z"))
-    simulation.answer_all()
-    assert nexthops(simulation) == [(ONE, TWO)]
-    assert not simulation.world.holds_back()
 
 
 def test_a_deleted_pod_may_stop_when_the_chassis_have_no_flows_to_it() -> None:

@@ -46,8 +46,8 @@ class Policies:
             self.simulation.session(ip, status, gateway=self.key, vpc=self.vpc)
         self.simulation.answer_all()
 
-    def tick(self, at: str) -> None:
-        self.simulation.happen(Ticked(at=at))
+    def tick(self, at: str, *, sessions_only: bool = False) -> None:
+        self.simulation.happen(Ticked(at=at, sessions_only=sessions_only))
         self.simulation.answer_all()
 
     @property
@@ -142,9 +142,10 @@ def test_what_flaps_is_held_back_and_still_watched(made: Made) -> None:
     assert gateway.nexthops == [two]
     assert [session.dst_ip for session in gateway.rows.sessions] == [one, two]
     assert one in gateway.anchors
+    assert "went down 3 times lately: held back until 2026-01-01T00:00:10" in gateway.simulation.message(key=gateway.key)
     gateway.tick("2026-01-01T00:00:09Z")
     assert gateway.nexthops == [two]
-    gateway.tick("2026-01-01T00:00:11Z")
+    gateway.tick("2026-01-01T00:00:11Z", sessions_only=True)
     assert gateway.nexthops == [one, two]
 
 
