@@ -1,87 +1,16 @@
 """Which pods traffic goes to by their BFD sessions: the same choice for policies and for static routes."""
 
 from collections.abc import Callable
-from typing import Any
 
 import hypothesis
 import pytest
 from hypothesis import strategies as st
-from support.custom_vpc import KEY, settle, vpc1
-from support.simulation import GATEWAY, Simulation, pod
+from support.sessions import BFD, Policies, StaticRoutes
+from support.simulation import pod
 
 from veg_contracts import names
-from veg_contracts.events import Ticked
-from veg_contracts.intent import NbRows, StaticRoute
-from veg_contracts.objects import BfdPort, Vpc
 
-BFD = {"enabled": True, "minRX": 100, "minTX": 100}
-PORT = BfdPort(enabled=True, ip="10.255.255.255")
 FLAPS = ("up", "down", "up", "down", "up", "down", "up")
-
-
-class Policies:
-    """A gateway of the default VPC with two pods, whose sessions are not there yet."""
-
-    key, vpc, ips = GATEWAY, "ovn-cluster", ("10.16.0.12", "10.16.0.13")
-
-    def __init__(self, **spec: Any) -> None:
-        self.simulation = Simulation()
-        self.simulation.prepare()
-        self.make_vpc()
-        self.simulation.answer_all()
-        self.make({"bfd": BFD} | spec)
-
-    def make_vpc(self) -> None:
-        self.simulation.see(Vpc(name=self.vpc, router=self.vpc, default_subnet="ovn-default", bfd_port=PORT))
-
-    def make(self, spec: dict[str, Any]) -> None:
-        self.simulation.create(replicas=2, **spec)
-        self.simulation.answer_all()
-        self.simulation.start_pods(2)
-        self.simulation.report_config(2)
-        self.simulation.answer_all()
-
-    def session(self, ip: str, *statuses: str) -> None:
-        for status in statuses:
-            self.simulation.session(ip, status, gateway=self.key, vpc=self.vpc)
-        self.simulation.answer_all()
-
-    def tick(self, at: str, *, sessions_only: bool = False) -> None:
-        self.simulation.happen(Ticked(at=at, sessions_only=sessions_only))
-        self.simulation.answer_all()
-
-    @property
-    def rows(self) -> NbRows:
-        return self.simulation.rows[self.key]
-
-    @property
-    def nexthops(self) -> list[str]:
-        policies = [policy for policy in self.rows.policies if policy.priority == names.PRIORITY_CLUSTER]
-        return [ip for policy in policies for ip in policy.nexthops]
-
-    @property
-    def anchors(self) -> list[str]:
-        return [route.nexthop for route in self.rows.static_routes if route.route_table]
-
-
-class StaticRoutes(Policies):
-    """A gateway of a custom VPC with two pods, whose sessions are not there yet."""
-
-    key, vpc, ips = KEY, "vpc1", ("192.168.0.2", "192.168.0.3")
-
-    def make_vpc(self) -> None:
-        vpc1(self.simulation, PORT)
-
-    def make(self, spec: dict[str, Any]) -> None:
-        settle(self.simulation, **spec)
-
-    @property
-    def routes(self) -> list[StaticRoute]:
-        return [route for route in self.rows.static_routes if not route.route_table]
-
-    @property
-    def nexthops(self) -> list[str]:
-        return [route.nexthop for route in self.routes]
 
 
 KINDS = pytest.mark.parametrize("made", [Policies, StaticRoutes])
@@ -142,7 +71,9 @@ def test_what_flaps_is_held_back_and_still_watched(made: Made) -> None:
     assert gateway.nexthops == [two]
     assert [session.dst_ip for session in gateway.rows.sessions] == [one, two]
     assert one in gateway.anchors
-    assert "went down 3 times lately: held back until 2026-01-01T00:00:10" in gateway.simulation.message(key=gateway.key)
+    assert "went down 3 times lately: held back until 2026-01-01T00:00:10" in gateway.simulation.message(
+        key=gateway.key
+    )
     gateway.tick("2026-01-01T00:00:09Z")
     assert gateway.nexthops == [two]
     gateway.tick("2026-01-01T00:00:11Z", sessions_only=True)

@@ -6,6 +6,7 @@ from veg_contracts import names
 from veg_contracts.events import SessionChanged, Ticked
 from veg_planner.leader import due_tick
 
+
 def test_a_removal_waits_as_long_as_ever_while_a_session_of_another_gateway_is_held_back() -> None:
     simulation = created()
     simulation.see(gateway(deleting=True, finalizers=(names.FINALIZER,), generation=2))

@@ -143,7 +143,8 @@ def note(world: World, gateway: str, watching: Watch, serving: tuple[Member, ...
                 state = session.status if session is not None and session.status else "not there yet"
                 notes.waits("bfd", f"the BFD session with pod {member.name} ({ip}) is {state}")
             elif session.held:
-                text = f"went down {len(session.downs)} times lately: held back until {session.held_until} while there is another"
+                held = f"held back until {session.held_until} while a steady one is up"
+                text = f"went down {len(session.downs)} times lately: {held}"
                 notes.waits("bfd", f"the BFD session with pod {member.name} ({ip}) {text}")
 
 
