@@ -97,6 +97,19 @@ def test_a_node_selector_takes_all_that_match_and_follows_their_labels() -> None
     assert simulation.rows["ovn-cluster"].bfd_port.chassis == ()  # type: ignore[union-attr]
 
 
+def test_a_gateway_is_not_ready_while_no_node_runs_the_port() -> None:
+    simulation = up()
+    assert simulation.status().ready
+    for name in NODES:
+        simulation.see(node(name, ready=False))
+    simulation.answer_all()
+    assert "no node runs BFD port bfd@ovn-cluster: nobody watches the pods" in simulation.message()
+    assert nexthops(simulation) == [(ONE, TWO)], "what was last known stays"
+    simulation.see(node("n4"))
+    simulation.answer_all()
+    assert simulation.status().ready
+
+
 @pytest.mark.parametrize("ip", ["", "10.0.0.0/24", "nonsense", "10.0.0.1,10.0.0.2"])
 def test_a_bad_address_of_the_port_is_named_and_nothing_is_made(ip: str) -> None:
     simulation = Simulation()

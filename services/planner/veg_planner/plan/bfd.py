@@ -59,6 +59,10 @@ def watch(world: World, spec: Spec, network: Network, before: NbRows | None, not
         text = f'Vpc "{network.vpc}" has no BFD port (status.bfdPort): set its spec.bfdPort.enabled and spec.bfdPort.ip'
         notes.waits("bfd", f"spec.bfd.enabled: {text}")
         return Watch(enabled=True, before=rows)
+    # A port that somebody else has made is not in an intent, and who runs it is not ours to know.
+    ours = intent.vpc_status if (intent := world.intent(network.vpc)) is not None else None
+    if ours is not None and ours.name == port.status_name and not ours.nodes:
+        notes.waits("bfd", f"no node runs BFD port {port.status_name}: nobody watches the pods")
     found = {family: addresses.of_family(port.status_ip, family) for family in network.families}
     peers = {family: ip for family, ip in found.items() if ip}
     for family in network.families:
