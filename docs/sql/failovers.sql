@@ -7,7 +7,7 @@ select '' as gateway \gset
 
 with down as (
     select position, id, data ->> 'gateway' as gateway, data ->> 'dst_ip' as address,
-           (data ->> 'at')::timestamptz as at
+           data ->> 'status' as status, (data ->> 'at')::timestamptz as at
       from event
      where type = 'veg.ovn.session-changed.v1' and data ->> 'previous' = 'up' and data ->> 'status' not in ('up', '')
 )
@@ -20,9 +20,9 @@ select to_char(d.at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') as down_at,
             else 'OVN heard nothing of the pod any more' end as cause,
        session.detect_ms,
        round(extract(epoch from written.at - d.at) * 1000) as rows_written_ms,
-       round(extract(epoch from coalesce(rows.at, flows.at) - d.at) * 1000) as flows_ms,
+       round(extract(epoch from moved.at - d.at) * 1000) as flows_ms,
        -- 200: from OVN's noticing to its word in the Northbound database, which is where the log begins.
-       session.detect_ms + 200 + round(extract(epoch from coalesce(rows.at, flows.at) - d.at) * 1000)
+       session.detect_ms + 200 + round(extract(epoch from moved.at - d.at) * 1000)
            as outage_at_most_ms,
        round(extract(epoch from back.at - d.at)::numeric, 1) as back_after_s
   from down d
@@ -49,13 +49,15 @@ select to_char(d.at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') as down_at,
          and e.data ->> 'previous' = 'Up'
          and (e.data ->> 'at')::timestamptz between d.at - interval '5 seconds' and d.at + interval '5 seconds'
        order by e.position limit 1) speaker on true
-  -- How long a silence it takes: by the intent that was in force.
+  -- How long a silence it takes, and whether static routes alone led there: by the intent that was in force.
   left join lateral (
-      select (s ->> 'detect_mult')::int * (s ->> 'min_rx')::int as detect_ms
+      select (s ->> 'detect_mult')::int * (s ->> 'min_rx')::int as detect_ms,
+             not exists (select from jsonb_array_elements(i.data -> 'nb' -> 'policies') p
+                          where p -> 'nexthops' ? d.address) as by_route
         from intent i, jsonb_array_elements(i.data -> 'nb' -> 'sessions') s
        where i.gateway = d.gateway and i.position < d.position and s ->> 'dst_ip' = d.address
        order by i.position desc limit 1) session on true
-  -- Policies: the command that took the pod out, and when the chassis had that. Static routes: OVN did it by itself.
+  -- The command that took the pod out, and when the chassis had that; and when they had what OVN did by itself.
   left join lateral (
       select c.id from command c where c.causation_id = d.id and c.type = 'veg.ovn.ensure-nb.v1' limit 1) command on true
   left join lateral (
@@ -68,6 +70,14 @@ select to_char(d.at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') as down_at,
       select min(e.time) as at from event e
        where e.type = 'veg.ovn.session-programmed.v1' and e.data ->> 'gateway' = d.gateway
          and e.data ->> 'dst_ip' = d.address and (e.data ->> 'down_at')::timestamptz = d.at) flows on true
+  -- Static routes OVN takes out by itself when the session is down, and lets in again in "init"; policies it leaves alone.
+  cross join lateral (
+      select case when session.by_route and d.status = 'down' and not exists (
+                  select from event e
+                   where e.type = 'veg.ovn.session-changed.v1' and e.data ->> 'gateway' = d.gateway
+                     and e.data ->> 'dst_ip' = d.address and e.data ->> 'status' = 'init'
+                     and e.position > d.position and e.time < rows.at)
+             then coalesce(flows.at, rows.at) else coalesce(rows.at, flows.at) end as at) moved
   left join lateral (
       select min((e.data ->> 'at')::timestamptz) as at from event e
        where e.type = 'veg.ovn.session-changed.v1' and e.data ->> 'gateway' = d.gateway

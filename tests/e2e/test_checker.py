@@ -162,6 +162,7 @@ def test_a_wrong_route_or_member_is_named(lab: Lab, custom: str, command: list[s
         (["set", "BFD", "ROW", "external_ids:vpc-egress-gateway=default/gone"], ["does not exist"]),
         (["destroy", "BFD", "ROW"], ["has BFD sessions with []"]),
         (["clear", "Logical_Router_Static_Route", "ROW", "bfd"], ["the route", "refers to the BFD sessions with []"]),
+        (["clear", "Logical_Router_Static_Route", "ROW", "bfd"], ["no static route refers to the BFD session"]),
         (["set", "Logical_Router_Static_Route", "ROW", "route_table=veg-bfd"], ["anchor", "of no session"]),
         (["lr-policy-del", "vpc10", "29090"], ["no drop", "reg0 !="]),
         (["set", "Logical_Router_Policy", "29090", "action=allow"], ["the drop", "is allow"]),

@@ -107,6 +107,7 @@ def _rows(gateway: Gateway, mine: Claims, everybody: list[Gateway]) -> Iterator[
     yield from _selected(gateway, by_priority[_SELECTED_PRIORITY])
     anchors = [row for _, row in routes if row["route_table"] == watched.ANCHORS]
     yield from watched.anchors(gateway, anchors)
+    yield from watched.kept_running(gateway, [row for _, row in routes])
     yield from _routes(gateway, mine, [row for _, row in routes if row not in anchors], everybody)
 
 

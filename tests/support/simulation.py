@@ -251,14 +251,14 @@ class Simulation:
 
     def session(self, ip: str, status: str, *, gateway: str = GATEWAY, vpc: str = "ovn-cluster") -> Outcome:
         """OVN's end of the session with a pod of a gateway changes; the time is that of the log."""
-        position = len(self.log) + 1
+        position, known = len(self.log) + 1, self.world.session(gateway, ip)
         return self.happen(
             SessionChanged(
                 gateway=gateway,
                 logical_port=names.bfd_port(vpc),
                 dst_ip=ip,
                 status=status,
-                previous="",
+                previous=known.status if known is not None else "",
                 at=f"2026-01-01T00:00:{position // 1000:02}.{position % 1000:03}000Z",
             )
         )

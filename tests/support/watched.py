@@ -74,6 +74,14 @@ def anchors(gateway: Gateway, rows: list[Any]) -> Iterator[str]:
         yield from references(gateway, what, row["bfd"], [row["nexthop"]])
 
 
+def kept_running(gateway: Gateway, rows: list[Any]) -> Iterator[str]:
+    """OVN runs a session while a static route refers to it, whichever; in a policy it does not see it."""
+    referred = {uuid for row in rows for uuid in row["bfd"]}
+    for row in session_rows(gateway):
+        if row["_uuid"] not in referred:
+            yield f"no static route refers to the BFD session with {row['dst_ip']}"
+
+
 def drops(gateway: Gateway, mine: Claims, rows: list[Any], everybody: list[Gateway]) -> Iterator[str]:
     """One for each source, and for each family of selected pods, whether there are pods or not."""
     found = {terms(row["match"]): row for row in rows}

@@ -105,6 +105,8 @@ def _plan_one(world: World, gateway: str, made: _Made) -> set[str]:
     if new is not None:
         world.put(INTENT, gateway, new)
         made.intents.append(new)
+        if new.vpc_status != (last.vpc_status if last is not None else None):
+            again |= set(world.gateways())  # they say whether anybody runs the BFD port
     current = new or last
     if current is None:
         return again  # a Vpc without a BFD port is none of our business

@@ -88,7 +88,7 @@ def _of_route(route: StaticRoute) -> list[str]:
 
 
 def _of_sessions(rows: NbRows) -> list[str]:
-    """A row refers only to sessions that are there, of pods that it sends traffic to."""
+    """A row refers only to sessions that are there, of pods that it sends traffic to; a route keeps each running."""
     peers = [session.dst_ip for session in rows.sessions]
     found = [f"BFD session with {peer} is there twice" for peer, times in sorted(Counter(peers).items()) if times > 1]
     used = {route.nexthop: route.bfd for route in rows.static_routes if route.bfd}
@@ -98,6 +98,8 @@ def _of_sessions(rows: NbRows) -> list[str]:
     for policy in rows.policies:
         if not set(policy.bfd_sessions) <= set(policy.nexthops):
             found.append(f"policy {policy.match!r} refers to sessions of others than its nexthops")
+    # OVN stops a session that no static route refers to (plan/bfd.anchors), and its pod would never come back.
+    found += [f"no static route keeps the BFD session with {peer} running" for peer in peers if peer not in used]
     named = {*used.values(), *(peer for policy in rows.policies for peer in policy.bfd_sessions)}
     return found + [f"there is no BFD session with {peer}" for peer in sorted(named - set(peers))]
 

@@ -25,6 +25,7 @@ from veg_planner.store.lease import Lease, LeaseLostError
 from veg_planner.store.outbox import SOURCE
 from veg_planner.store.rejected import Rejection
 from veg_planner.store.unit import DatabaseError
+from veg_planner.world import World
 from veg_runtime import bus, clock, logs, tasks
 from veg_runtime.service import Health
 
@@ -32,7 +33,7 @@ _BATCH_MAX: Final = 200
 _FETCH_WAIT_S: Final = 1.0
 _RELAY_CHUNK: Final = 100
 _TICK_S: Final = 10.0
-_TICK_HELD_S: Final = 1.0  # while a BFD session that flapped is held back
+_TICK_LOOK_S: Final = 1.0  # how late a BFD session that was held back is let go at most
 _RETRY_S: Final = 0.5
 _EXISTS_EVERY_S: Final = 5.0
 _LOOK_S: Final = 2.0
@@ -58,7 +59,7 @@ class Leader:
         self._sure_until = 0.0
         self._position = 0
         self._ticks = 0
-        self._ticked_at = 0.0
+        self._ticked_at = self._looked_at = 0.0
 
     async def lead(self, settings: PlannerSettings) -> None:
         """Decide until the lease is lost.
@@ -136,16 +137,18 @@ class Leader:
             metrics.BATCH_SECONDS.observe(time.monotonic() - started)
 
     async def _tick(self) -> list[Envelope]:
-        since = time.monotonic() - self._ticked_at
-        if since < _TICK_HELD_S:
+        now = time.monotonic()
+        if now - self._looked_at < _TICK_LOOK_S:
             return []
-        world = await self._store(self._decider.world)
-        if not world.wants_tick() or (since < _TICK_S and not world.holds_back()):
+        self._looked_at = now
+        tick = due_tick(await self._store(self._decider.world), clock.now(), since_s=now - self._ticked_at)
+        if tick is None:
             return []
-        self._ticked_at = time.monotonic()
+        if not tick.sessions_only:
+            self._ticked_at = now
         self._ticks += 1
         identity = f"planner/tick/{self._lease.fence}/{self._ticks}"
-        return [_own(identity, "tick", Ticked(at=clock.now()))]
+        return [_own(identity, "tick", tick)]
 
     async def _process(self, envelopes: Sequence[Envelope], rejections: Sequence[Rejection] = ()) -> Result | None:
         if not envelopes and not rejections:
@@ -190,6 +193,13 @@ class Leader:
             else:
                 self._waits_for = ""
                 return result
+
+
+def due_tick(world: World, at: str, *, since_s: float) -> Ticked | None:
+    """What is to be said of time now, when that was last done so long ago: failures are counted by ticks of 10 s."""
+    if since_s >= _TICK_S and world.wants_tick():
+        return Ticked(at=at)
+    return Ticked(at=at, sessions_only=True) if world.overdue_sessions(at) else None
 
 
 def _own(identity: str, what: str, event: AnyEvent, *, cause: Envelope | None = None) -> Envelope:

@@ -242,11 +242,7 @@ class World:
 
     def wants_tick(self) -> bool:
         """Whether something goes on when time passes: a failure, or rows that no chassis has confirmed yet."""
-        return bool(self._held) or any(self.awaits_tick(subject) for subject in self.subjects())
-
-    def holds_back(self) -> bool:
-        """Whether a BFD session that flapped is held back: its end is waited for closely."""
-        return bool(self._held)
+        return any(self.awaits_tick(subject) for subject in self.subjects())
 
     def awaits_tick(self, subject: str) -> bool:
         """Whether something failed or is unconfirmed of this gateway or Vpc."""
@@ -264,9 +260,10 @@ class World:
         """OVN's end of the session with a pod of the gateway."""
         return self._tables[SESSION].get(f"{gateway}/{address}")
 
-    def held_sessions(self) -> list[tuple[str, SessionState]]:
-        """The sessions that are held back, with their keys, sorted."""
-        return [(key, self._tables[SESSION][key]) for key in sorted(self._held)]
+    def overdue_sessions(self, at: str) -> list[tuple[str, SessionState]]:
+        """The sessions that have been held back long enough at this time, with their keys, sorted."""
+        held = ((key, self._tables[SESSION][key]) for key in sorted(self._held))
+        return [(key, session) for key, session in held if session.held_until <= at]
 
     # Who is in which port group: pods that are selected by labels, and pods by node.
 

@@ -21,6 +21,8 @@ from veg_contracts.events import (
     ObjectDeleted,
     PlannerConfigured,
     RowsProgrammed,
+    SessionChanged,
+    SessionProgrammed,
 )
 from veg_contracts.subjects import agent_event, k8s_event, kube_event, ovn_event
 from veg_planner.core import Record
@@ -57,7 +59,11 @@ def scenario() -> Simulation:
 def on_the_bus(records: Iterable[Record]) -> list[Envelope]:
     """The events as services publish them. The planner's own, at the head of a log, is left out."""
     return [
-        msgspec.structs.replace(record.envelope, subject=_subject(record.envelope.data))
+        msgspec.structs.replace(
+            record.envelope,
+            subject=_subject(record.envelope.data),
+            causation_id=getattr(record.envelope.data, "command_id", ""),
+        )
         for record in records
         if not isinstance(record.envelope.data, PlannerConfigured)
     ]
@@ -83,7 +89,7 @@ def _subject(data: AnyEvent) -> str:
             return agent_event(data.gateway, data.pod)
         case CommandApplied() if data.part != "nb":
             return kube_event(data.gateway)
-        case CommandApplied() | RowsProgrammed():
+        case CommandApplied() | RowsProgrammed() | SessionChanged() | SessionProgrammed():
             return ovn_event(data.gateway)
     raise ValueError(f"no subject for {data}")
 

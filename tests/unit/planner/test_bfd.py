@@ -1,4 +1,4 @@
-"""BFD: the Vpc's port, who joins and leaves by its session, what is dropped, who is held back, and who may stop."""
+"""BFD: the Vpc's port, who joins and leaves by its session, what is dropped, and who may stop."""
 
 from typing import Any
 
@@ -9,7 +9,6 @@ from support.simulation import GATEWAY, Simulation, client, pod
 
 from veg_contracts import names
 from veg_contracts.commands import EnsureVpcStatus
-from veg_contracts.events import Ticked
 from veg_contracts.intent import BfdRouterPort, BfdSession, NbRows, PodBfd, RoutePolicy, VpcBfdStatus
 from veg_contracts.objects import BfdPort, Node, Vpc
 
@@ -96,6 +95,19 @@ def test_a_node_selector_takes_all_that_match_and_follows_their_labels() -> None
     simulation.see(node("n4"))
     simulation.answer_all()
     assert simulation.rows["ovn-cluster"].bfd_port.chassis == ()  # type: ignore[union-attr]
+
+
+def test_a_gateway_is_not_ready_while_no_node_runs_the_port() -> None:
+    simulation = up()
+    assert simulation.status().ready
+    for name in NODES:
+        simulation.see(node(name, ready=False))
+    simulation.answer_all()
+    assert "no node runs BFD port bfd@ovn-cluster: nobody watches the pods" in simulation.message()
+    assert nexthops(simulation) == [(ONE, TWO)], "what was last known stays"
+    simulation.see(node("n4"))
+    simulation.answer_all()
+    assert simulation.status().ready
 
 
 @pytest.mark.parametrize("ip", ["", "10.0.0.0/24", "nonsense", "10.0.0.1,10.0.0.2"])
@@ -190,7 +202,7 @@ def test_below_the_policies_what_no_pod_takes_is_dropped() -> None:
         simulation.session(ip, "down")
     simulation.answer_all()
     assert simulation.rows[GATEWAY].policies == (drop,)
-    assert "no BFD session is up: it is dropped" in simulation.message()
+    assert "no BFD session with a pod that takes it is up: it is dropped" in simulation.message()
 
 
 def test_no_replicas_drop_with_bfd_and_that_is_ready() -> None:
@@ -244,24 +256,6 @@ def test_a_policy_has_spare_rows_while_it_has_several_nexthops() -> None:
     simulation.session(ONE, "down")
     simulation.answer_all()
     assert (nexthops(simulation), spares()) == ([(TWO,)], [False])
-
-
-def test_a_session_that_flaps_is_held_back_and_comes_back_when_time_has_passed() -> None:
-    simulation = up()
-    for _ in range(3):
-        simulation.session(ONE, "down")
-        simulation.session(ONE, "up")
-    simulation.answer_all()
-    assert nexthops(simulation) == [(TWO,)]
-    assert "went down 3 times lately: held back until 2026-01-01T00:00:10" in simulation.message()
-    assert simulation.world.holds_back()
-    simulation.happen(Ticked(at="2026-01-01T00:00:09Z"))
-    simulation.answer_all()
-    assert nexthops(simulation) == [(TWO,)]
-    simulation.happen(Ticked(at="2026-01-01T00:00:11.000000Z"))
-    simulation.answer_all()
-    assert nexthops(simulation) == [(ONE, TWO)]
-    assert not simulation.world.holds_back()
 
 
 def test_a_deleted_pod_may_stop_when_the_chassis_have_no_flows_to_it() -> None:
@@ -324,25 +318,10 @@ def test_local_traffic_has_a_port_group_and_a_policy_for_each_node_with_a_pod() 
     assert simulation.rows[GATEWAY].port_groups == ()
 
 
-def test_custom_vpcs_leave_it_to_ovn_and_drop_what_its_routes_do_not_take() -> None:
+def test_custom_vpcs_drop_what_their_routes_do_not_take() -> None:
     simulation = created2(port=BfdPort(enabled=True, ip=PEER), bfd={"enabled": True})
-    rows = simulation.rows[KEY]
-    assert {(route.ip_prefix, route.nexthop, route.bfd, route.route_table) for route in rows.static_routes} == {
-        ("192.168.0.0/24", ip, ip, "") for ip in ("192.168.0.2", "192.168.0.3")
-    }
-    (drop,) = rows.policies
+    (drop,) = simulation.rows[KEY].policies
     assert drop.action == "drop"
     assert drop.match == (
         "ip4.src == 192.168.0.0/24 && ip4.dst != {192.168.0.0/24, 192.168.1.0/24} && reg0 != {192.168.0.2, 192.168.0.3}"
     )
-    for status in ("down", "up", "down", "up", "down"):
-        simulation.session("192.168.0.2", status, gateway=KEY, vpc="vpc1")
-    simulation.answer_all()
-    assert simulation.rows[KEY] == rows, "OVN takes a route out by itself"
-    for status in ("up", "down", "up"):
-        simulation.session("192.168.0.2", status, gateway=KEY, vpc="vpc1")
-    simulation.answer_all()
-    assert [(route.nexthop, route.route_table) for route in simulation.rows[KEY].static_routes] == [
-        ("192.168.0.3", ""),
-        ("192.168.0.2", "veg-bfd"),
-    ], "what flaps is held back, and still watched"

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from veg_contracts import names
-from veg_contracts.intent import NbRows, PodConfig, RoutePolicy, Source, StaticRoute
+from veg_contracts.intent import BfdSession, NbRows, PodConfig, RoutePolicy, Source, StaticRoute
 from veg_planner.invariants import violations
 from veg_planner.plan.draft import Draft
 
@@ -83,6 +83,23 @@ def test_a_policy_on_an_address_set_has_its_port_group() -> None:
     foreign = names.port_group("a/other")
     assert "not those of a/b" in said_of(port_groups=(foreign,))
     assert "no port group" in said_of(policies=(policy,), port_groups=(foreign,))
+
+
+def test_each_session_is_kept_running_by_a_static_route() -> None:
+    session = BfdSession(family="4", logical_port="bfd@r", dst_ip="10.0.0.1", min_rx=1, min_tx=1, detect_mult=3)
+    watched = msgspec.structs.replace(ROUTE, bfd="10.0.0.1")
+    anchor = StaticRoute(
+        family="4",
+        ip_prefix="10.0.0.1/32",
+        nexthop="10.0.0.1",
+        policy="dst-ip",
+        route_table=names.ANCHOR_TABLE,
+        bfd="10.0.0.1",
+    )
+    assert said_of(watched, sessions=(session,)) == ""
+    assert said_of(anchor, sessions=(session,)) == ""
+    assert "no static route keeps the BFD session with 10.0.0.1 running" in said_of(ROUTE, sessions=(session,))
+    assert "there is no BFD session with 10.0.0.1" in said_of(watched)
 
 
 def test_config_sources_are_canonical_and_once() -> None:

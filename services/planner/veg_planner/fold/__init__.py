@@ -61,7 +61,8 @@ def fold(world: World, envelope: Envelope) -> list[str]:  # noqa: C901, PLR0911,
         case SpeakerChanged() | SessionProgrammed():
             return []  # for the record: what OVN's end is decides, since it is OVN that sends the traffic
         case Ticked():
-            return [*outcomes.ticked(world), *sessions.ticked(world, event)]
+            others = [] if event.sessions_only else outcomes.ticked(world)
+            return [*others, *sessions.ticked(world, event)]
         case _:
             # A command, or a type of ours that is no event, cannot get here: the subject tells them apart.
             raise TypeError(f"{envelope.type} is not an event")

@@ -33,10 +33,9 @@ def changed(world: World, event: SessionChanged) -> list[str]:
 def ticked(world: World, event: Ticked) -> list[str]:
     """Let go of the sessions that have been held back long enough; their gateways."""
     touched = []
-    for key, session in world.held_sessions():
-        if session.held_until <= event.at:
-            world.put(SESSION, key, msgspec.structs.replace(session, held=False, held_until=""))
-            touched.append(key.rpartition("/")[0])
+    for key, session in world.overdue_sessions(event.at):
+        world.put(SESSION, key, msgspec.structs.replace(session, held=False, held_until=""))
+        touched.append(key.rpartition("/")[0])
     return touched
 
 

@@ -1,7 +1,11 @@
 """How BFD watches the pods of a gateway, and which pods its sessions let traffic go to.
 
-A pod joins when its session is up, and leaves when it is not. There is one exception: a pod that already has traffic
-when BFD comes to it (its session has never been up) keeps it until then, so that switching BFD on breaks nothing.
+A pod joins when its session is up, and leaves when it is not, by policies and by static routes alike. There are two
+exceptions: a pod that already has traffic when BFD comes to it (its session has never been up) keeps it until then, so
+that switching BFD on breaks nothing; and one whose session flapped joins later, unless no other session is up.
+
+OVN takes a static route out by itself when its session is down, and puts it back when the session is no longer down.
+That is faster, but not enough: in "init" OVN hears the pod and the pod does not hear OVN.
 """
 
 from typing import Final
@@ -34,7 +38,8 @@ class Watch(Value, frozen=True, kw_only=True):
 class Nexthop(Value, frozen=True, kw_only=True):
     """A pod as a nexthop in one family.
 
-    `up`: traffic may go to it. `held`: its session is up and flapped. `watched`: rows refer to its session.
+    `up`: traffic may go to it. `held`: not while there is another, since its session flapped. `watched`: rows refer to
+    its session.
     """
 
     ip: str
@@ -54,6 +59,10 @@ def watch(world: World, spec: Spec, network: Network, before: NbRows | None, not
         text = f'Vpc "{network.vpc}" has no BFD port (status.bfdPort): set its spec.bfdPort.enabled and spec.bfdPort.ip'
         notes.waits("bfd", f"spec.bfd.enabled: {text}")
         return Watch(enabled=True, before=rows)
+    # A port that somebody else has made is not in an intent, and who runs it is not ours to know.
+    ours = intent.vpc_status if (intent := world.intent(network.vpc)) is not None else None
+    if ours is not None and ours.name == port.status_name and not ours.nodes:
+        notes.waits("bfd", f"no node runs BFD port {port.status_name}: nobody watches the pods")
     found = {family: addresses.of_family(port.status_ip, family) for family in network.families}
     peers = {family: ip for family, ip in found.items() if ip}
     for family in network.families:
@@ -71,8 +80,13 @@ def nexthop(world: World, gateway: str, watching: Watch, member: Member, family:
     if session is None or not session.been_up:
         has_traffic = _has_traffic(watching.before, ip)
         return Nexthop(ip=ip, up=has_traffic, watched=not has_traffic)
-    up = session.status == _UP and not session.held
-    return Nexthop(ip=ip, up=up, held=session.held, watched=True)
+    return Nexthop(ip=ip, up=session.status == _UP, held=session.held, watched=True)
+
+
+def best(found: list[Nexthop]) -> list[Nexthop]:
+    """Those that are up. What flapped is held back only while there is another: better that than nothing."""
+    up = [item for item in found if item.up]
+    return [item for item in up if not item.held] or up
 
 
 def sessions(watching: Watch, spec: Spec, ips: list[str]) -> tuple[BfdSession, ...]:
@@ -124,7 +138,7 @@ def pod_end(watching: Watch, spec: Spec) -> PodBfd | None:
 
 
 def note(world: World, gateway: str, watching: Watch, serving: tuple[Member, ...], notes: Notes) -> None:
-    """Say of each session that is not up, or held back, that it is awaited."""
+    """Say of each session that is not up, or held back while another is up, that it is awaited."""
     for member in serving:
         for family in watching.peers:
             ip = member.internal[family]
@@ -133,7 +147,8 @@ def note(world: World, gateway: str, watching: Watch, serving: tuple[Member, ...
                 state = session.status if session is not None and session.status else "not there yet"
                 notes.waits("bfd", f"the BFD session with pod {member.name} ({ip}) is {state}")
             elif session.held:
-                text = f"went down {len(session.downs)} times lately: held back until {session.held_until}"
+                held = f"held back until {session.held_until} while a steady one is up"
+                text = f"went down {len(session.downs)} times lately: {held}"
                 notes.waits("bfd", f"the BFD session with pod {member.name} ({ip}) {text}")
 
 

@@ -125,7 +125,7 @@ class Router:
         match = f"ip{family}.src == {source.cidr}"
         able = [member for member in self.team.serving if member.takes(source)]
         leaving = [member for member in self.team.leaving if member.takes(source)]
-        nexthops = self._nexthops(able, leaving, family, self._by_route)
+        nexthops = self._nexthops(able, leaving, family)
         if self._by_route:
             self._routes += [self._route(family, source.cidr, nexthop) for nexthop in nexthops]
         else:
@@ -134,8 +134,9 @@ class Router:
         if self.watching.enabled:
             # A source inside this one is somebody's closer choice, and not this gateway's to drop.
             others = [cidr for cidr in self.wanted.owners if inside_of(cidr, source.cidr)]
-            routed = [nexthop.ip for nexthop in nexthops] if self._by_route else []
-            self._drop(family, match, sorted(others, key=order), routed)
+            # Whether up or not: a failover then takes a route and leaves the policies alone (decision 0010).
+            pods = {nexthop.ip for nexthop in (*self._as_nexthops(able, family), *nexthops)}
+            self._drop(family, match, sorted(others, key=order), sorted(pods) if self._by_route else [])
         self._note_without(f"source {source.cidr}", able, nexthops)
 
     def _take_selected(self) -> None:
@@ -144,7 +145,7 @@ class Router:
             match = f"ip{family}.src == ${self._group}_ip{family}"
             able = [member for member in self.team.serving if member.takes_selected]
             leaving = [member for member in self.team.leaving if member.takes_selected]
-            nexthops = self._nexthops(able, leaving, family, by_route=False)
+            nexthops = self._nexthops(able, leaving, family)
             self._reroute(family, names.PRIORITY_SELECTOR, match, nexthops)
             self._take_locally(family, names.PRIORITY_SELECTOR_LOCAL, match, able)
             if self.watching.enabled:
@@ -154,37 +155,35 @@ class Router:
             self._routes += _hits(self._inside, self.network.families, self.wanted.owners)
 
     def _note_without(self, what: str, able: list[Member], nexthops: list[Nexthop]) -> None:
-        """Say why traffic has no gateway pod to go to, and where it goes then."""
-        if any(nexthop.up for nexthop in nexthops):
+        """Say why traffic has no gateway pod to go to and where it goes then, or why it goes to one that flapped."""
+        if nexthops:
+            if all(nexthop.held for nexthop in nexthops):
+                text = f"{what} goes to pods that are held back: no other BFD session is up"
+                self.notes.waits("routing", text)
             return
         then = "it is dropped" if self.watching.enabled else "it goes as the VPC routes it"
         if not self.spec.replicas:
             self.notes.done("routing", f"{what} has no nexthop, since spec.replicas is 0: {then}")
         elif able:
-            self.notes.waits("routing", f"{what} has no nexthop: no BFD session is up: {then}")
+            self.notes.waits("routing", f"{what} has no nexthop: no BFD session with a pod that takes it is up: {then}")
         else:
             self.notes.waits("routing", f"{what} has no nexthop: waits for an agent that takes it: {then}")
 
-    def _nexthops(self, able: list[Member], leaving: list[Member], family: str, by_route: bool) -> list[Nexthop]:
-        """Those that traffic goes to, sorted; pods on their way out only where there is no other.
-
-        OVN itself takes a route out whose session is down, so there only what flapped is held back.
-        """
-        found = self._as_nexthops(able, family)
-        chosen = [item for item in found if item.up or (by_route and not item.held)]
-        if not any(item.up for item in found):
-            chosen += [item for item in self._as_nexthops(leaving, family) if item.up]
-        return sorted(chosen, key=lambda item: item.ip)
+    def _nexthops(self, able: list[Member], leaving: list[Member], family: str) -> list[Nexthop]:
+        """Those that traffic goes to, sorted; pods on their way out only where there is no other."""
+        return bfd.best(self._as_nexthops(able, family)) or bfd.best(self._as_nexthops(leaving, family))
 
     def _as_nexthops(self, members: list[Member], family: str) -> list[Nexthop]:
-        return [bfd.nexthop(self.world, self.gateway, self.watching, member, family) for member in members]
+        found = (bfd.nexthop(self.world, self.gateway, self.watching, member, family) for member in members)
+        return sorted(found, key=lambda item: item.ip)
 
     def _take_locally(self, family: str, priority: int, match: str, able: list[Member]) -> None:
         for node in self._nodes:
             group = names.node_port_group(self.gateway, node)
             here = self._as_nexthops([member for member in able if member.node == node], family)
-            up = sorted((item for item in here if item.up), key=lambda item: item.ip)
-            self._reroute(family, priority, f"ip{family}.src == ${group}_ip{family} && {match}", up)
+            # What is held back is the last resort of all nodes, not the first choice of its own.
+            steady = [item for item in here if item.up and not item.held]
+            self._reroute(family, priority, f"ip{family}.src == ${group}_ip{family} && {match}", steady)
 
     def _reroute(self, family: str, priority: int, match: str, nexthops: list[Nexthop]) -> None:
         if not nexthops:

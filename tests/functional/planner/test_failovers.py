@@ -1,0 +1,75 @@
+"""The documented query of failovers, on a log in which both kinds of rows fail over."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from functional.planner.harness import on_the_bus
+from functional.planner.test_store import configured
+from functional.servers import Database
+from support.sessions import Policies, StaticRoutes
+
+from veg_contracts.events import SessionChanged, SessionProgrammed
+from veg_planner.batch import Decider
+from veg_planner.store import lease
+from veg_planner.store.unit import create_engine
+
+QUERY = Path(__file__).parents[3] / "docs" / "sql" / "failovers.sql"
+
+
+@pytest.fixture
+def decider(database: Database) -> Decider:
+    engine: sa.Engine = create_engine(database.url())
+    held = lease.acquire(engine, "test", 60)
+    assert held is not None
+    return Decider(engine, held)
+
+
+def fail_over(gateway: Policies, *statuses: str) -> None:
+    """The first pod's session goes through these; the chassis have what OVN made of it before the rows are written."""
+    for ip in gateway.ips:
+        gateway.session(ip, "up")
+    for status in statuses:
+        gateway.simulation.session(gateway.ips[0], status, gateway=gateway.key, vpc=gateway.vpc)
+    down = next(
+        record.envelope.data
+        for record in gateway.simulation.log
+        if isinstance(record.envelope.data, SessionChanged)
+        and (record.envelope.data.previous, record.envelope.data.status) == ("up", statuses[0])
+    )
+    gateway.simulation.happen(
+        SessionProgrammed(
+            gateway=gateway.key, logical_port=down.logical_port, dst_ip=down.dst_ip, down_at=down.at, nb_cfg=1
+        )
+    )
+    gateway.simulation.answer_all()
+    gateway.session(gateway.ips[0], "up")
+
+
+@pytest.mark.parametrize(
+    ("made", "statuses", "alone"),
+    [
+        (Policies, ["down"], False),
+        (StaticRoutes, ["down"], True),
+        (StaticRoutes, ["down", "init"], False),
+        (StaticRoutes, ["init"], False),
+    ],
+)
+def test_it_tells_when_the_rows_were_written_and_when_traffic_had_moved(
+    decider: Decider, database: Database, made: type[Policies], statuses: list[str], alone: bool
+) -> None:
+    gateway = made()
+    fail_over(gateway, *statuses)
+    decider.process([configured(), *on_the_bus(gateway.simulation.log)])
+    words = ["psql", "-h", str(database.postgres.directory), "-U", "postgres", "-d", database.name, "-qAtX"]
+    words += ["-v", "ON_ERROR_STOP=1", "-v", f"gateway={gateway.key}", "-f", str(QUERY)]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    _, name, address, pod, _, cause, detect_ms, written_ms, flows_ms, at_most_ms, back_s = line.split("|")
+    assert (name, address, pod, detect_ms) == (gateway.key, gateway.ips[0], f"{gateway.key.partition('/')[2]}-0", "300")
+    assert cause == "OVN heard nothing of the pod any more"
+    assert (float(flows_ms) < float(written_ms)) == alone, "OVN takes a route out by itself, if it can"
+    assert float(at_most_ms) == 500 + float(flows_ms)
+    assert back_s
