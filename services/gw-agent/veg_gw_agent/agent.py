@@ -8,7 +8,7 @@ from veg_contracts.envelope import Envelope
 from veg_contracts.intent import PodConfig
 from veg_gw_agent import config as configs
 from veg_gw_agent import disk, drain, outcomes, speaker
-from veg_gw_agent.ensure import EnsureError, ensure
+from veg_gw_agent.ensure import EnsureError, ensure, is_open
 from veg_gw_agent.settings import AgentSettings, Pod
 from veg_gw_agent.state import Held, Progress, judge, retry_delay_s
 from veg_runtime import clock, logs
@@ -137,10 +137,12 @@ class Agent:
             problems += await asyncio.to_thread(self._save, held)
         changes: tuple[str, ...] = ()
         try:
-            changes = await asyncio.to_thread(ensure, held.config)
+            changes, forwards = await asyncio.to_thread(ensure, held.config), True
         except EnsureError as error:
             problems.append(str(error))
-        problems += await asyncio.to_thread(self._configure_speaker, held.config)  # its packets need what is set above
+            forwards = await asyncio.to_thread(is_open, held.config)
+        if forwards:  # a session that is up brings traffic
+            problems += await asyncio.to_thread(self._configure_speaker, held.config)
         if held is not self._held:
             return  # a newer config came meanwhile: it is applied next, and reported instead of this one
         generation = held.config.generation

@@ -74,7 +74,6 @@ def configure(directory: Path, bfd: PodBfd | None, addresses: Sequence[str]) -> 
     if file.exists() and file.read_text() == text:
         return False
     new = file.with_suffix(".new")
-    new.unlink(missing_ok=True)  # one that `init` left behind, which is another user, could not be written
     new.write_text(text)
     new.replace(file)
     return True

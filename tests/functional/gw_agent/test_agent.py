@@ -73,8 +73,10 @@ def test_dual_stack(machine: Machine, bus: Bus, agent: Agent, config: Config, wa
     bus.put(config(2, *both, families=("4", "6"), routes=(moved,)))
     wait(lambda: "via fd00:10:16::2 dev eth0 proto 118" in machine.run("gateway", "ip", "-6", "route"), "moved")
     assert "fd00:10:16::1" not in machine.run("gateway", "ip", "-6", "route")
+    assert machine.policies() == ["ACCEPT", "ACCEPT"]
     bus.put(config(3, *both))
     wait(lambda: machine.nat("6") == [], "the family left")
+    assert machine.policies() == ["ACCEPT", "DROP"], "and is not forwarded without NAT"
     wait(lambda: "fd00:10:20::/112" not in machine.run("gateway", "ip", "-6", "route"), "its route too")
 
 
