@@ -56,6 +56,7 @@ class Agent:
         self._removed = False
         self._released: bool | None = None
         self.outbox = Outbox()
+        self.refusals = Outbox()
         self.sessions = speaker.Changes(settings, pod)
 
     def restore(self) -> None:
@@ -77,18 +78,12 @@ class Agent:
         try:
             config = configs.read(body)
         except configs.MalformedConfigError as error:
-            self._note(f"malformed config, the held one stays: {error}")
+            self._refuse(headers, configs.identity(body), f"malformed config, the held one stays: {error}")
             return
         # A successor of the same name: the removal itself may never be seen, as the bus keeps the last value only.
         self._removed = self._held is not None and config.gateway_uid != self._settings.gateway_uid
         if self._accepts(config):
-            held = Held(
-                config=config,
-                causation_id=headers.get("ce-id", ""),
-                correlation_id=headers.get("ce-correlationid", ""),
-                traceparent=headers.get("traceparent", ""),
-            )
-            self._take(held)
+            self._take(_held(config, headers))
         self._show_released()
 
     async def keep_applied(self) -> None:
@@ -113,6 +108,16 @@ class Agent:
         self._attempts = 0
         self._noted = ""
         self._changed.set()
+
+    def _refuse(self, headers: Mapping[str, str], offered: PodConfig | None, text: str) -> None:
+        """Tell whoever waits for a newer config to be applied that it is not going to be."""
+        if text != self._noted and offered is not None and self._is_newer(offered):
+            self.refusals.put(outcomes.malformed(_held(offered, headers), self._pod, text, clock.now()))
+        self._note(text)
+
+    def _is_newer(self, offered: PodConfig) -> bool:
+        verdict = judge(self._held, offered, self._settings.gateway, self._settings.gateway_uid)
+        return verdict.take and (self._held is None or offered.generation > self._held.config.generation)
 
     def _note(self, text: str) -> None:
         """Log once: the same value is offered at every look."""
@@ -206,3 +211,12 @@ class Agent:
         if isinstance(value, Held):
             self._saved = value
         return []
+
+
+def _held(config: PodConfig, headers: Mapping[str, str]) -> Held:
+    return Held(
+        config=config,
+        causation_id=headers.get("ce-id", ""),
+        correlation_id=headers.get("ce-correlationid", ""),
+        traceparent=headers.get("traceparent", ""),
+    )

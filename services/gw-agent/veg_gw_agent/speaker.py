@@ -71,7 +71,7 @@ def configure(directory: Path, bfd: PodBfd | None, addresses: Sequence[str]) -> 
     file, text = directory / CONFIG_FILE, file_content(bfd, addresses)
     if not directory.is_dir() and bfd is None:
         return False  # there is no speaker in this pod
-    if file.exists() and file.read_text() == text:
+    if file.exists() and file.read_bytes() == text.encode():
         return False
     new = file.with_suffix(".new")
     new.write_text(text)

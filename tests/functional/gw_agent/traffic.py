@@ -5,7 +5,7 @@ import struct
 import subprocess
 import sys
 import time
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final, NamedTuple
 
 from functional.gw_agent.pod import Machine, Wait
@@ -99,7 +99,7 @@ class Tap:
     def sources(self) -> set[str]:
         """The source addresses of all packets that came in since the last time, without the link's own."""
         time.sleep(_UNDER_WAY_S)
-        found = set()
+        found: set[IPv4Address | IPv6Address] = set()
         while True:
             try:
                 data, (_, protocol, kind, *_) = self._socket.recvfrom(2048)
