@@ -8,7 +8,7 @@ from veg_contracts.envelope import Envelope
 from veg_contracts.intent import PodConfig
 from veg_gw_agent import config as configs
 from veg_gw_agent import disk, drain, outcomes, speaker
-from veg_gw_agent.ensure import EnsureError, ensure
+from veg_gw_agent.ensure import EnsureError, ensure, is_open
 from veg_gw_agent.settings import AgentSettings, Pod
 from veg_gw_agent.state import Held, Progress, judge, retry_delay_s
 from veg_runtime import clock, logs
@@ -56,6 +56,7 @@ class Agent:
         self._removed = False
         self._released: bool | None = None
         self.outbox = Outbox()
+        self.refusals = Outbox()
         self.sessions = speaker.Changes(settings, pod)
 
     def restore(self) -> None:
@@ -77,18 +78,12 @@ class Agent:
         try:
             config = configs.read(body)
         except configs.MalformedConfigError as error:
-            self._note(f"malformed config, the held one stays: {error}")
+            self._refuse(headers, configs.identity(body), f"malformed config, the held one stays: {error}")
             return
         # A successor of the same name: the removal itself may never be seen, as the bus keeps the last value only.
         self._removed = self._held is not None and config.gateway_uid != self._settings.gateway_uid
         if self._accepts(config):
-            held = Held(
-                config=config,
-                causation_id=headers.get("ce-id", ""),
-                correlation_id=headers.get("ce-correlationid", ""),
-                traceparent=headers.get("traceparent", ""),
-            )
-            self._take(held)
+            self._take(_held(config, headers))
         self._show_released()
 
     async def keep_applied(self) -> None:
@@ -114,6 +109,16 @@ class Agent:
         self._noted = ""
         self._changed.set()
 
+    def _refuse(self, headers: Mapping[str, str], offered: PodConfig | None, text: str) -> None:
+        """Tell whoever waits for a newer config to be applied that it is not going to be."""
+        if text != self._noted and offered is not None and self._is_newer(offered):
+            self.refusals.put(outcomes.malformed(_held(offered, headers), self._pod, text, clock.now()))
+        self._note(text)
+
+    def _is_newer(self, offered: PodConfig) -> bool:
+        verdict = judge(self._held, offered, self._settings.gateway, self._settings.gateway_uid)
+        return verdict.take and (self._held is None or offered.generation > self._held.config.generation)
+
     def _note(self, text: str) -> None:
         """Log once: the same value is offered at every look."""
         if text != self._noted:
@@ -137,10 +142,12 @@ class Agent:
             problems += await asyncio.to_thread(self._save, held)
         changes: tuple[str, ...] = ()
         try:
-            changes = await asyncio.to_thread(ensure, held.config)
+            changes, forwards = await asyncio.to_thread(ensure, held.config), True
         except EnsureError as error:
             problems.append(str(error))
-        problems += await asyncio.to_thread(self._configure_speaker, held.config)  # its packets need what is set above
+            forwards = await asyncio.to_thread(is_open, held.config)
+        if forwards:  # a session that is up brings traffic
+            problems += await asyncio.to_thread(self._configure_speaker, held.config)
         if held is not self._held:
             return  # a newer config came meanwhile: it is applied next, and reported instead of this one
         generation = held.config.generation
@@ -204,3 +211,12 @@ class Agent:
         if isinstance(value, Held):
             self._saved = value
         return []
+
+
+def _held(config: PodConfig, headers: Mapping[str, str]) -> Held:
+    return Held(
+        config=config,
+        causation_id=headers.get("ce-id", ""),
+        correlation_id=headers.get("ce-correlationid", ""),
+        traceparent=headers.get("traceparent", ""),
+    )

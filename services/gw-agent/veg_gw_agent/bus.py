@@ -38,9 +38,8 @@ async def stay_connected(settings: AgentSettings, agent: Agent) -> None:
         client = await bus.connect(settings, ROLE)
         try:
             js = bus.jetstream(client)
-            await tasks.together(
-                _watch(client, settings.gateway, agent), _publish(js, agent.outbox), _publish(js, agent.sessions)
-            )
+            reports = (_publish(js, outbox) for outbox in (agent.outbox, agent.refusals, agent.sessions))
+            await tasks.together(_watch(client, settings.gateway, agent), *reports)
         except _ClosedError:
             log.warning("connection closed, making a new one")
         finally:
@@ -84,5 +83,8 @@ async def _look(js: JetStreamContext, subject: str, agent: Agent) -> None:
 async def _publish(js: JetStreamContext, outbox: Outbox | Changes) -> None:
     while True:
         envelope = await outbox.get()
-        await bus.publish(js, envelope)
+        try:
+            await bus.publish(js, envelope)
+        except bus.MessageTooLargeError as error:
+            log.error("report left out", id=envelope.id, reason=str(error))  # noqa: TRY400  # the reason says it all
         outbox.done(envelope)

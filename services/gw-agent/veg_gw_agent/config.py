@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from veg_contracts.addresses import FAMILIES, family, masked, parse
+from veg_contracts.base import Value
 from veg_contracts.intent import PodBfd, PodConfig, Route
 
 # Linux takes more; these need no quotes in a rule, and mean one interface (iptables takes "net+" for many).
@@ -14,6 +15,12 @@ _INTERFACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,14}")
 # RFC 5880, 4.1: 32 bits of microseconds, and 8 bits.
 _INTERVAL_MAX_MS: Final = (2**32 - 1) // 1000
 _MULTIPLIER_MAX: Final = 255
+
+
+class _Identity(Value, frozen=True, kw_only=True):
+    gateway: str
+    gateway_uid: str
+    generation: int
 
 
 class MalformedConfigError(ValueError):
@@ -32,6 +39,15 @@ def read(body: bytes) -> PodConfig:
         raise MalformedConfigError(str(error)) from error
     check(config)
     return config
+
+
+def identity(body: bytes) -> PodConfig | None:
+    """Whose config a malformed one is, and which: that, and nothing else of it. None when it does not say."""
+    try:
+        found = msgspec.json.decode(body, type=_Identity)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return PodConfig(gateway=found.gateway, gateway_uid=found.gateway_uid, generation=found.generation)
 
 
 def check(config: PodConfig) -> None:

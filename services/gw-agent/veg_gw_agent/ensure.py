@@ -1,13 +1,13 @@
 """Brings the pod's kernel to what a config says, in one idempotent pass. Level-triggered: it looks, then changes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from veg_contracts.addresses import FAMILIES
 from veg_contracts.intent import PodConfig
-from veg_gw_agent import nat, routes
+from veg_gw_agent import forward, nat, routes
 from veg_gw_agent.privileged import netfilter, routing, sysctls
 from veg_gw_agent.privileged.errors import KernelError
 
@@ -33,28 +33,34 @@ class _Pass:
             self.problems.append(str(error))
 
 
-def ensure_forwarding(internal_interface: str) -> tuple[str, ...]:
-    """What needs more rights than the agent has later on, done once by the init container; says what it changed.
+def prepare(internal_interface: str) -> tuple[str, ...]:
+    """What comes first in a new network namespace, done once by the init container; says what it changed.
+
+    Nothing is forwarded until `ensure` has succeeded: who sends here before, or while NAT cannot be made, must not
+    leave under his own address. The sysctls need more rights than the agent has later on.
 
     The reverse path filter (the stricter of `all` and the interface's own counts) would drop traffic of sources whose
     way back is not through the internal interface: with a default route through the external one, that is every
     source outside the internal subnet until its route is there.
 
     Raises:
-        KernelError: a sysctl cannot be set.
+        KernelError: the chain's policy or a sysctl cannot be set.
     """
+    closed = [text for family in _present() for text in _ensure_policy(family, forward.CLOSED)]
     wanted = {
         _FORWARDING["4"]: "1",
         "net/ipv4/conf/all/rp_filter": "0",
         f"net/ipv4/conf/{internal_interface}/rp_filter": "0",
     }
-    if _has_ipv6():
+    if "6" in _present():
         wanted[_FORWARDING["6"]] = "1"
-    return tuple(f"{key} = {value}" for key, value in wanted.items() if sysctls.ensure(key, value))
+    return (*closed, *(f"{key} = {value}" for key, value in wanted.items() if sysctls.ensure(key, value)))
 
 
 def ensure(config: PodConfig) -> tuple[str, ...]:
     """Make the pod as `config` says; returns what had to be changed, in words.
+
+    Forwarding is opened when all else is as it should be, and not closed again by what fails later.
 
     Raises:
         EnsureError: something is missing or was refused; the rest was done.
@@ -70,20 +76,35 @@ def ensure(config: PodConfig) -> tuple[str, ...]:
     for family in _families(config):
         with done.step():
             done.changes += _ensure_untracked(family, bfd=config.bfd is not None and family in config.families)
+        with done.step():  # in this order: nothing is taken, or forwarded on, that could leave as it is
+            if family not in config.families:
+                done.changes += _ensure_policy(family, forward.CLOSED)
+            done.changes += _ensure_rules(family, forward.DROP_TABLE, forward.wanted(config, family), forward.found)
+            done.changes += _ensure_rules(family, "nat", nat.wanted(config, family), nat.found)
+    for family in () if done.problems else config.families:
         with done.step():
-            done.changes += _ensure_nat(config, family)
+            done.changes += _ensure_policy(family, forward.OPEN)
     if done.problems:
         raise EnsureError("; ".join(done.problems))
     return tuple(done.changes)
 
 
+def is_open(config: PodConfig) -> bool:
+    """Whether the pod forwards what `config` is about: `ensure` has succeeded since the namespace was made."""
+    try:
+        tables = [netfilter.saved(family, forward.POLICY_TABLE) for family in config.families]
+    except KernelError:
+        return False
+    return all(forward.policy(table) == forward.OPEN for table in tables)
+
+
 def _families(config: PodConfig) -> tuple[str, ...]:
     """Those of the config; and the others too, where the kernel has them: rules of a family that left must go."""
-    return tuple(family for family in FAMILIES if family in config.families or family == "4" or _has_ipv6())
+    return tuple(family for family in FAMILIES if family in config.families or family in _present())
 
 
-def _has_ipv6() -> bool:
-    return Path("/proc/net/if_inet6").exists()
+def _present() -> tuple[str, ...]:
+    return FAMILIES if Path("/proc/net/if_inet6").exists() else ("4",)
 
 
 def _check_forwarding(family: str) -> None:
@@ -109,17 +130,28 @@ def _ensure_untracked(family: str, *, bfd: bool) -> tuple[str, ...]:
     return (f"BFD packets of IPv{family} are {'not ' if bfd else ''}tracked",)
 
 
-def _ensure_nat(config: PodConfig, family: str) -> tuple[str, ...]:
-    want = nat.wanted(config, family)
-    have = nat.found(netfilter.saved(family, "nat"))
-    text = nat.restore_input(want, have)
+def _ensure_policy(family: str, policy: str) -> tuple[str, ...]:
+    text = forward.policy_input(netfilter.saved(family, forward.POLICY_TABLE), policy)
     if not text:
         return ()
     netfilter.restore(family, text)
-    after = nat.found(netfilter.saved(family, "nat"))
+    return (f"forwarding of IPv{family} is {'open' if policy == forward.OPEN else 'closed'}",)
+
+
+def _ensure_rules(
+    family: str, table: str, want: tuple[str, ...], found: Callable[[str], tuple[str, ...]]
+) -> tuple[str, ...]:
+    have = found(netfilter.saved(family, table))
+    text = nat.restore_input(want, have, table)
+    if not text:
+        return ()
+    netfilter.restore(family, text)
+    after = found(netfilter.saved(family, table))
     if after != want:  # somebody else writes too: say so, the next pass tries again
-        raise KernelError(f"NAT rules of IPv{family}: are {', '.join(after) or 'none'} after the change, not as wanted")
-    return nat.changes(want, have)
+        raise KernelError(
+            f"{table} rules of IPv{family}: are {', '.join(after) or 'none'} after the change, not as wanted"
+        )
+    return nat.changes(want, have, table)
 
 
 def _ensure_routes(config: PodConfig, done: _Pass) -> None:

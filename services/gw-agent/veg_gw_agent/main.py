@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="init | run | ready | drain")
-    commands.add_parser("init", help="set the sysctls of the pod, then exit; needs a privileged container")
+    commands.add_parser("init", help="close the pod and set its sysctls, then exit; needs a privileged container")
     commands.add_parser("run", help="work until SIGTERM; needs NET_ADMIN and NET_RAW, as any user")
     commands.add_parser("ready", help="exit 0 when a config is applied in this pod")
     draining = commands.add_parser("drain", help="wait until no chassis sends this pod anything any more, then exit")

@@ -27,10 +27,14 @@ _OURS: Final = tuple(
 TRACKING_TABLE: Final = "mangle"
 _TRACKING_RULE: Final = "-A FORWARD -m conntrack --ctstate INVALID"
 # BFD packets of the pod itself are no traffic of a source, though its address lies in one: neither tracked nor NATed.
+# What a client sends to that port outside is traffic like any other.
 UNTRACKED_TABLE: Final = "raw"
-_UNTRACKED_RULES: Final = tuple(
-    f"-A {chain} -p udp -m udp --dport 3784 -j CT --notrack" for chain in ("PREROUTING", "OUTPUT")
+_UNTRACKED_RULES: Final = (
+    "-A PREROUTING -p udp -m udp --dport 3784 -m addrtype --dst-type LOCAL -j CT --notrack",
+    "-A OUTPUT -p udp -m udp --dport 3784 -j CT --notrack",
 )
+# Ours, of an earlier version: it let forwarded packets leave without NAT.
+_UNTRACKED_OLD: Final = ("-A PREROUTING -p udp -m udp --dport 3784 -j CT --notrack",)
 _MASQUERADE: Final = " -j MASQUERADE --random-fully"
 _ANY: Final = ("0.0.0.0/0", "::/0")
 
@@ -40,8 +44,15 @@ def taken(config: PodConfig) -> tuple[Source, ...]:
 
     A source that is in both counts as the config has it now: it has not left.
     """
-    cidrs = {source.cidr for source in config.sources}
-    return (*config.sources, *(source for source in config.lingering if source.cidr not in cidrs))
+    named = {source.cidr for source in config.sources}
+    return (*config.sources, *(source for source in config.lingering if source.cidr not in named))
+
+
+def cidrs(config: PodConfig, family: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the pod takes of that family, each once: with SNAT, and forwarded. What is named both ways has SNAT."""
+    sources = [each for each in taken(config) if family in config.families and family_of(each.cidr) == family]
+    with_snat = dict.fromkeys(each.cidr for each in sources if each.snat)
+    return tuple(with_snat), tuple(dict.fromkeys(each.cidr for each in sources if each.cidr not in with_snat))
 
 
 def wanted(config: PodConfig, family: str) -> tuple[str, ...]:
@@ -51,26 +62,22 @@ def wanted(config: PodConfig, family: str) -> tuple[str, ...]:
     gateway's address as well, so that a forwarded source has to be named: after those, as the first match counts and
     SNAT wins. Those rules and the last one name the external interface: what goes back inside is nobody's to change.
     """
-    if family not in config.families:
-        return ()
-    sources = [source for source in taken(config) if family_of(source.cidr) == family]
-    with_snat = {source.cidr for source in sources if source.snat}
-    rules = [_rule(source.cidr, _MASQUERADE) for source in sources if source.snat]
-    if config.default_snat:
+    with_snat, forwarded = cidrs(config, family)
+    rules = [rule(cidr, _MASQUERADE) for cidr in with_snat]
+    if config.default_snat and family in config.families:
         outside = f" -o {config.external_interface}"
-        forwarded = [source.cidr for source in sources if source.cidr not in with_snat]
-        rules += [*(_rule(cidr, f"{outside} -j RETURN") for cidr in forwarded), _rule("", outside + _MASQUERADE)]
-    return tuple(dict.fromkeys(rules))
+        rules += [*(rule(cidr, f"{outside} -j RETURN") for cidr in forwarded), rule("", outside + _MASQUERADE)]
+    return tuple(rules)
 
 
 def found(saved: str) -> tuple[str, ...]:
     """The rules of ours in the output of `iptables-save -t nat`, in their order, doubles included."""
     lines = [line.strip() for line in saved.splitlines()]
     matches = (match for line in lines for shape in _OURS if (match := shape.fullmatch(line)))
-    return tuple(_rule(match["source"] or "", match["rest"]) for match in matches)
+    return tuple(rule(match["source"] or "", match["rest"]) for match in matches)
 
 
-def restore_input(want: tuple[str, ...], have: tuple[str, ...]) -> str:
+def restore_input(want: tuple[str, ...], have: tuple[str, ...], table: str = "nat") -> str:
     """The input of `iptables-restore --noflush` that leads from `have` to `want`; empty when they are equal.
 
     The rules at the head that are right stay, with their counters. All others are appended first, then the old ones
@@ -82,9 +89,9 @@ def restore_input(want: tuple[str, ...], have: tuple[str, ...]) -> str:
     if want == have:
         return ""
     keep = _head(want, have)
-    lines = [f"-A {rule}" for rule in want[keep:]]
-    lines += [f"-D {rule}" for rule in have[keep:]]
-    return "\n".join(["*nat", *lines, "COMMIT", ""])
+    lines = [f"-A {line}" for line in want[keep:]]
+    lines += [f"-D {line}" for line in have[keep:]]
+    return "\n".join([f"*{table}", *lines, "COMMIT", ""])
 
 
 def tracking_input(saved: str) -> str:
@@ -97,18 +104,18 @@ def tracking_input(saved: str) -> str:
 def untracked_input(saved: str, *, bfd: bool) -> str:
     """The input of `iptables-restore --noflush` with which BFD packets are, or are not, left alone; empty if so."""
     there = [line.strip() for line in saved.splitlines()]
-    if bfd:
-        lines = [rule for rule in _UNTRACKED_RULES if rule not in there]
-    else:
-        lines = [f"-D {rule.removeprefix('-A ')}" for rule in there if rule in _UNTRACKED_RULES]  # doubles too
+    want = _UNTRACKED_RULES if bfd else ()
+    gone = {*_UNTRACKED_RULES, *_UNTRACKED_OLD} - set(want)
+    lines = [line for line in want if line not in there]
+    lines += [f"-D {line.removeprefix('-A ')}" for line in there if line in gone]  # doubles too
     return "\n".join([f"*{UNTRACKED_TABLE}", *lines, "COMMIT", ""]) if lines else ""
 
 
-def changes(want: tuple[str, ...], have: tuple[str, ...]) -> tuple[str, ...]:
+def changes(want: tuple[str, ...], have: tuple[str, ...], table: str) -> tuple[str, ...]:
     """The same in words, for the log."""
-    added = [f"added NAT rule {rule}" for rule in want if rule not in have]
-    removed = [f"removed NAT rule {rule}" for rule in dict.fromkeys(have) if rule not in want]
-    return tuple(added + removed) or ("put the NAT rules in order",)
+    added = [f"added {table} rule {line}" for line in want if line not in have]
+    removed = [f"removed {table} rule {line}" for line in dict.fromkeys(have) if line not in want]
+    return tuple(added + removed) or (f"put the {table} rules in order",)
 
 
 def _head(want: tuple[str, ...], have: tuple[str, ...]) -> int:
@@ -118,6 +125,7 @@ def _head(want: tuple[str, ...], have: tuple[str, ...]) -> int:
     return keep
 
 
-def _rule(source: str, rest: str) -> str:
+def rule(source: str, rest: str, chain: str = "POSTROUTING") -> str:
+    """A rule for packets from `source`, as iptables writes it: any source is left out."""
     cidr = masked(source) if source else ""
-    return f"POSTROUTING{'' if cidr in ('', *_ANY) else f' -s {cidr}'}{rest}"
+    return f"{chain}{'' if cidr in ('', *_ANY) else f' -s {cidr}'}{rest}"

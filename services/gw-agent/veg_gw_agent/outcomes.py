@@ -5,12 +5,14 @@ from typing import Final
 from veg_contracts import subjects
 from veg_contracts.envelope import Envelope, type_name
 from veg_contracts.events import ConfigApplied, ConfigFailed
+from veg_contracts.intent import PodConfig
 from veg_gw_agent import nat
 from veg_gw_agent.settings import Pod
 from veg_gw_agent.state import Held, Progress
 from veg_runtime.clock import child_traceparent
 
 _SOURCE: Final = "veg/gw-agent"
+_MESSAGE_MAX: Final = 4096  # characters: it goes into the log of all events and into the status
 
 
 def applied(held: Held, pod: Pod, progress: Progress, time: str) -> Envelope:
@@ -24,25 +26,34 @@ def applied(held: Held, pod: Pod, progress: Progress, time: str) -> Envelope:
         sources=nat.taken(config),
         default_snat=config.default_snat,
     )
-    return _envelope(data, held, progress, time)
+    return _envelope(data, held, progress.report_id, time)
 
 
 def failed(held: Held, pod: Pod, progress: Progress, time: str) -> Envelope:
-    config = held.config
-    data = ConfigFailed(
+    return _envelope(_failed(held.config, pod, progress.said), held, progress.report_id, time)
+
+
+def malformed(offered: Held, pod: Pod, message: str, time: str) -> Envelope:
+    """Of `offered` only whose it is and its generation are known. The id is no other report's of that generation."""
+    return _envelope(_failed(offered.config, pod, message), offered, f"{offered.config.generation}/malformed", time)
+
+
+def _failed(config: PodConfig, pod: Pod, message: str) -> ConfigFailed:
+    if len(message) > _MESSAGE_MAX:
+        message = f"{message[:_MESSAGE_MAX]}… ({len(message)} characters, all of them in the agent's log)"
+    return ConfigFailed(
         gateway=config.gateway,
         gateway_uid=config.gateway_uid,
         pod=pod.name,
         pod_uid=pod.uid,
         generation=config.generation,
-        message=progress.said,
+        message=message,
     )
-    return _envelope(data, held, progress, time)
 
 
-def _envelope(data: ConfigApplied | ConfigFailed, held: Held, progress: Progress, time: str) -> Envelope:
+def _envelope(data: ConfigApplied | ConfigFailed, held: Held, report_id: str, time: str) -> Envelope:
     return Envelope(
-        id=f"agent/{data.pod_uid}/{progress.report_id}",
+        id=f"agent/{data.pod_uid}/{report_id}",
         source=_SOURCE,
         type=type_name(data),
         subject=subjects.agent_event(data.gateway, data.pod),

@@ -71,10 +71,9 @@ def configure(directory: Path, bfd: PodBfd | None, addresses: Sequence[str]) -> 
     file, text = directory / CONFIG_FILE, file_content(bfd, addresses)
     if not directory.is_dir() and bfd is None:
         return False  # there is no speaker in this pod
-    if file.exists() and file.read_text() == text:
+    if file.exists() and file.read_bytes() == text.encode():
         return False
     new = file.with_suffix(".new")
-    new.unlink(missing_ok=True)  # one that `init` left behind, which is another user, could not be written
     new.write_text(text)
     new.replace(file)
     return True

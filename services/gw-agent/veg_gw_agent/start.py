@@ -1,15 +1,12 @@
 """What `gw-agent init` and `gw-agent run` do: set up, work, and stop on SIGTERM or SIGINT."""
 
 import asyncio
-import os
 import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 
-from veg_contracts.addresses import split
-from veg_gw_agent import disk, speaker
-from veg_gw_agent.ensure import ensure_forwarding
+from veg_gw_agent import speaker
+from veg_gw_agent.ensure import prepare
 from veg_gw_agent.privileged.errors import KernelError
 from veg_gw_agent.readiness import PROGRESS_FILE
 from veg_gw_agent.settings import AgentSettings, Pod, pod
@@ -20,26 +17,19 @@ from veg_runtime.settings import SettingsError, load
 def init(state_dir: str, bfd_dir: str, internal_interface: str) -> int:
     """Prepare the pod's network namespace.
 
-    It runs whenever the namespace is new. The state directory may be older than that: what it says was applied is
-    not true any more, while the config in it still holds, for the BFD speaker too.
+    It runs whenever the namespace is new. The two directories may be older than that: the config in the first one
+    still holds, but it is not applied, and until it is no BFD session may come up, which would bring traffic.
     """
     try:
-        (Path(state_dir) / PROGRESS_FILE).unlink(missing_ok=True)
-        changes = ensure_forwarding(internal_interface)
+        for file in (Path(state_dir) / PROGRESS_FILE, Path(bfd_dir) / speaker.CONFIG_FILE):
+            file.unlink(missing_ok=True)
+        changes = prepare(internal_interface)
     except (KernelError, OSError) as error:
         sys.stderr.write(f"gw-agent init: {error}\n")
         return 1
     for change in changes:
         sys.stdout.write(f"{change}\n")
-    _prepare_speaker(Path(state_dir), Path(bfd_dir))
     return 0
-
-
-def _prepare_speaker(state_dir: Path, bfd_dir: Path) -> None:
-    """So that the sessions need not wait for the agent. If it cannot be done, the agent says why."""
-    if held := disk.load_held(state_dir):
-        with suppress(OSError):
-            speaker.configure(bfd_dir, held.config.bfd, split(os.environ.get("POD_IPS", "")))
 
 
 def run() -> None:

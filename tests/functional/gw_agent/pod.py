@@ -167,6 +167,10 @@ class Machine:
         listing = self.run("gateway", f"ip{family}tables", "-t", "nat", "-S")
         return [line for line in listing.splitlines() if not line.startswith("-P")]
 
+    def policies(self) -> list[str]:
+        """What the pod does with packets to forward, of IPv4 and of IPv6."""
+        return [self.run("gateway", tables, "-S", "FORWARD").split()[2] for tables in ("iptables", "ip6tables")]
+
 
 class Bus:
     """NATS in the gateway's namespace, with the streams that the planner makes."""

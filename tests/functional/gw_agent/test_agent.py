@@ -73,8 +73,10 @@ def test_dual_stack(machine: Machine, bus: Bus, agent: Agent, config: Config, wa
     bus.put(config(2, *both, families=("4", "6"), routes=(moved,)))
     wait(lambda: "via fd00:10:16::2 dev eth0 proto 118" in machine.run("gateway", "ip", "-6", "route"), "moved")
     assert "fd00:10:16::1" not in machine.run("gateway", "ip", "-6", "route")
+    assert machine.policies() == ["ACCEPT", "ACCEPT"]
     bus.put(config(3, *both))
     wait(lambda: machine.nat("6") == [], "the family left")
+    assert machine.policies() == ["ACCEPT", "DROP"], "and is not forwarded without NAT"
     wait(lambda: "fd00:10:20::/112" not in machine.run("gateway", "ip", "-6", "route"), "its route too")
 
 
@@ -158,10 +160,18 @@ def test_what_cannot_be_taken_changes_nothing(
     agent.says("config not taken: gateway_uid: 'other', this pod belongs to 'gw-uid'")
     bus.put(b"", {"KV-Operation": "DEL"})
     agent.says("the config was removed from the bus; the held one stays")
+    malformed = config(6, "10.18.0.1/16")
+    bus.put(malformed, {"ce-id": "command-6"})
+    reports = ["agent/pod-uid/5/applied", "agent/pod-uid/6/malformed", "agent/pod-uid/7/applied"]
+    wait(lambda: bus.ids() == reports[:2], "whose it is and which one is known: reported")
+    refused = bus.events()[-1]
+    assert isinstance(refused.data, ConfigFailed)
+    assert (refused.data.generation, refused.causation_id) == (6, "command-6")
+    assert "sources[0].cidr: '10.18.0.1/16' is not in its canonical form" in refused.data.message
     assert machine.nat() == [rule("10.16.0.0/16")]
-    bus.put(config(6, "10.19.0.0/16"))
+    bus.put(config(7, "10.19.0.0/16"))
     wait(lambda: machine.nat() == [rule("10.19.0.0/16")], "a good one is taken again")
-    wait(lambda: bus.ids() == ["agent/pod-uid/5/applied", "agent/pod-uid/6/applied"], "two reports")
+    wait(lambda: bus.ids() == reports, "three reports")
 
 
 def test_a_failure_is_reported_and_retried(

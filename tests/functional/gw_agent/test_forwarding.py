@@ -148,7 +148,7 @@ def test_an_order_that_somebody_changed_is_repaired(
     machine.run("gateway", "iptables", "-t", "nat", "-D", *words)
     machine.run("gateway", "iptables", "-t", "nat", "-I", *words)
     wait(lambda: machine.nat() == rules, "in order again")
-    agent.says("put the NAT rules in order")
+    agent.says("put the nat rules in order")
     machine.run("gateway", "iptables", "-t", "nat", "-D", "POSTROUTING", "1")
     machine.run("gateway", "iptables", "-t", "nat", "-A", *words)
     wait(lambda: machine.nat() == rules, "a missing one is back, a double is gone")

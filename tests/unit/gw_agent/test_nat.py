@@ -158,11 +158,15 @@ def test_tracking_is_kept_on_by_one_rule() -> None:
     assert nat.tracking_input(text) == ""
 
 
-UNTRACKED = [f"{chain} -p udp -m udp --dport 3784 -j CT --notrack" for chain in ("PREROUTING", "OUTPUT")]
+UNTRACKED = [
+    "PREROUTING -p udp -m udp --dport 3784 -m addrtype --dst-type LOCAL -j CT --notrack",
+    "OUTPUT -p udp -m udp --dport 3784 -j CT --notrack",
+]
+OLD = "PREROUTING -p udp -m udp --dport 3784 -j CT --notrack"
 FOREIGN = "PREROUTING -p udp -m udp --dport 53 -j CT --notrack"
 
 
-@pytest.mark.parametrize("there", [[], UNTRACKED[:1], UNTRACKED[1:], UNTRACKED])
+@pytest.mark.parametrize("there", [[], UNTRACKED[:1], UNTRACKED[1:], UNTRACKED, [OLD, UNTRACKED[1]], [OLD, OLD]])
 def test_bfd_packets_are_untracked_only_with_bfd(there: list[str]) -> None:
     have = [FOREIGN, *there]
     saved = "\n".join(["*raw", *(f"-A {line}" for line in have), "COMMIT"])

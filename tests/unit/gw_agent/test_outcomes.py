@@ -38,3 +38,21 @@ def test_failed_says_what() -> None:
     assert envelope.id == "agent/p1/4/failed/1"
     assert isinstance(envelope.data, ConfigFailed)
     assert envelope.data.message == "interface net1: does not exist"
+
+
+def test_a_malformed_config_is_reported_apart_from_what_failed() -> None:
+    envelope = outcomes.malformed(HELD, POD, "generation: 0, must be at least 1", TIME)
+    assert envelope.id == "agent/p1/4/malformed"
+    assert envelope.causation_id == "command-7"
+    assert isinstance(envelope.data, ConfigFailed)
+    assert envelope.data.message == "generation: 0, must be at least 1"
+
+
+def test_a_long_message_is_cut() -> None:
+    envelope = outcomes.failed(HELD, POD, Progress().failed(4, "\U0001f600" * 500_000), TIME)
+    assert isinstance(envelope.data, ConfigFailed)
+    assert envelope.data.message.endswith("… (500000 characters, all of them in the agent's log)")
+    assert len(to_body(envelope)) < 20_000
+    short = outcomes.failed(HELD, POD, Progress().failed(4, "x" * 4096), TIME)
+    assert isinstance(short.data, ConfigFailed)
+    assert short.data.message == "x" * 4096

@@ -54,6 +54,8 @@ def test_the_file_is_written_only_when_it_changes(tmp_path: Path) -> None:
     assert not speaker.configure(tmp_path, BFD, ("10.16.0.12",))
     assert (tmp_path / speaker.CONFIG_FILE).stat() == before
     assert speaker.configure(tmp_path, None, ("10.16.0.12",)), "BFD is off: the speaker must know"
+    (tmp_path / speaker.CONFIG_FILE).write_bytes(b"\xff")
+    assert speaker.configure(tmp_path, BFD, ("10.16.0.12",)), "whatever somebody wrote there"
     assert [path.name for path in tmp_path.iterdir()] == [speaker.CONFIG_FILE]
 
 

@@ -20,15 +20,26 @@ _COMMANDS: Final = {Verb.ADD: "add", Verb.REPLACE: "replace", Verb.REMOVE: "del"
 
 
 class Netlink:
-    """One netlink socket for one pass over the routes."""
+    """One netlink socket for one pass over the routes.
+
+    Raises:
+        KernelError: the kernel refused; the message says what.
+    """
 
     def __init__(self, ip: Any) -> None:
         self._ip = ip
-        self.links: dict[str, int] = {link.get_attr("IFLA_IFNAME"): int(link["index"]) for link in ip.get_links()}
+        with _asking("list the interfaces"):
+            self.links: dict[str, int] = {link.get_attr("IFLA_IFNAME"): int(link["index"]) for link in ip.get_links()}
 
     def found(self, family: str) -> tuple[FoundRoute, ...]:
-        """All unicast routes of the main table, ours and others'."""
+        """All unicast routes of the main table, ours and others'.
+
+        Raises:
+            KernelError: the kernel refused, or was interrupted by a change: the next pass asks again.
+        """
         names = {index: name for name, index in self.links.items()}
+        with _asking(f"list the routes of IPv{family}"):
+            dump = tuple(self._ip.route("dump", family=_AF[family], table=_MAIN_TABLE))
         return tuple(
             FoundRoute(
                 destination=f"{route.get_attr('RTA_DST') or _ANY[family]}/{route['dst_len']}",
@@ -36,7 +47,7 @@ class Netlink:
                 interface=names.get(route.get_attr("RTA_OIF"), ""),
                 protocol=int(route["proto"]),
             )
-            for route in self._ip.route("dump", family=_AF[family], table=_MAIN_TABLE)
+            for route in dump
             if route["type"] == _UNICAST
         )
 
@@ -47,20 +58,20 @@ class Netlink:
             KernelError: the kernel refused; the message names the route and the reason.
         """
         route = change.route
-        try:
-            self._ip.route(
-                _COMMANDS[change.verb],
-                family=_AF[family_of(route.destination)],
-                dst=route.destination,
-                gateway=route.gateway,
-                oif=self._index(route),
-                table=_MAIN_TABLE,
-                proto=PROTOCOL,
-            )
-        except NetlinkError as error:
-            if change.verb is Verb.REMOVE and error.code in _GONE:
-                return
-            raise KernelError(f"cannot {change.describe()}: {error}") from error
+        with _asking(change.describe()):
+            try:
+                self._ip.route(
+                    _COMMANDS[change.verb],
+                    family=_AF[family_of(route.destination)],
+                    dst=route.destination,
+                    gateway=route.gateway,
+                    oif=self._index(route),
+                    table=_MAIN_TABLE,
+                    proto=PROTOCOL,
+                )
+            except NetlinkError as error:
+                if change.verb is not Verb.REMOVE or error.code not in _GONE:
+                    raise
 
     def _index(self, route: Route) -> int:
         try:
@@ -73,16 +84,22 @@ _GONE: Final = (2, 3)  # ENOENT, ESRCH
 
 
 @contextmanager
+def _asking(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (NetlinkError, OSError) as error:
+        raise KernelError(f"cannot {what}: {error}") from error
+
+
+@contextmanager
 def netlink() -> Iterator[Netlink]:
     """Open a netlink socket.
 
     Raises:
         KernelError: netlink cannot be used.
     """
-    try:
+    with _asking("open netlink"):
         ip = IPRoute()
-    except OSError as error:
-        raise KernelError(f"netlink: {error}") from error
     try:
         yield Netlink(ip)
     finally:
