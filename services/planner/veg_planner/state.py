@@ -108,6 +108,12 @@ class Floor(Value, frozen=True, kw_only=True):
     generation: int
 
 
+class Streams(Value, frozen=True, kw_only=True):
+    """When the streams on the bus were created, by name: others at their place hold nothing of what was sent."""
+
+    created: dict[str, str] = {}
+
+
 class Orphan(Value, frozen=True, kw_only=True):
     """Rows in the Northbound database that carry the name of a gateway that we know nothing of."""
 

@@ -13,11 +13,12 @@ from veg_contracts.events import (
     RowsListed,
     RowsObserved,
     RowsProgrammed,
+    StreamsCreated,
 )
 from veg_contracts.intent import Intent, NbRows, Part
 from veg_contracts.objects import EgressGateway
-from veg_planner.state import AgentState, Floor, Orphan
-from veg_planner.world import AGENT, FLOOR, ORPHAN, PART, World
+from veg_planner.state import AgentState, Floor, Orphan, PartState, Streams
+from veg_planner.world import AGENT, FLOOR, ORPHAN, PART, STREAMS, World
 
 
 def ticked(world: World) -> list[str]:
@@ -100,6 +101,28 @@ def members_observed(world: World, event: MembersObserved) -> list[str]:
     text = f"port group {event.port_group}: {len(event.missing)} ports are missing, {len(event.foreign)} are not ours"
     drifted = _set_drifted(world, event.gateway, members_part(event.port_group), text)
     return [event.gateway] if drifted else []
+
+
+def streams_created(world: World, event: StreamsCreated) -> list[str]:
+    """The bus has lost what it held: every config, and every command without an outcome, is sent again."""
+    if event.created == world.streams:
+        return []
+    world.put(STREAMS, "bus", Streams(created=event.created))
+    return [subject for subject in world.subjects() for part in world.parts(subject) if _lost(world, subject, part)]
+
+
+def _lost(world: World, subject: str, part: str) -> bool:
+    """Have a part sent again whose command, or its outcome, was on the bus; False when none was."""
+    intent, state = world.intent(subject), world.part(subject, part)
+    if state is None and intent is not None and intent.config is not None and part == Part.CONFIG:
+        # Sent by a planner that did not remember configs as sent.
+        state = PartState(gateway_uid=intent.gateway_uid, command_id="", generation=0, state="sent")
+    if state is None or state.state != "sent":
+        return False
+    # What was being tried again after a failure goes on saying so.
+    new = msgspec.structs.replace(state, state="failed" if state.message else "drifted")
+    world.put(PART, f"{subject}/{part}", new)
+    return True
 
 
 def config_reported(world: World, event: ConfigApplied | ConfigFailed) -> list[str]:
