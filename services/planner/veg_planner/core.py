@@ -214,7 +214,8 @@ def _send(world: World, last: Intent | None, current: Intent, *, retry: bool, po
     repair = frozenset(
         part for part, state in states.items() if state is not None and _is_due(part, state.state, retry)
     )
-    outgoing = commands(last, current, repair=repair, position=position)
+    left = world.deployment_of(current.gateway_uid) if Part.WORKLOAD in repair else ""
+    outgoing = commands(last, current, repair=repair, position=position, left=left)
     for command in outgoing:
         if command.part is None:
             continue

@@ -190,6 +190,12 @@ class World:
         keys = self._pods_of_gateway.get((namespace, names.label_value(name)), set())
         return [self._tables[OBJECT][key] for key in sorted(keys)]
 
+    def deployment_of(self, gateway_uid: str) -> str:
+        """The key of the Deployment that the gateway owns; empty for none."""
+        found = (stored.object for stored in self.objects(Deployment.KIND))
+        owned = [each.key for each in found if isinstance(each, Deployment) and each.owner_uid == gateway_uid]
+        return min(owned, default="")
+
     def gateway_of_labels(self, namespace: str, labels: dict[str, str]) -> list[str]:
         """The gateways an object with these labels belongs to: one at most, unless a shortened label is shared."""
         value = labels.get(names.LABEL_GATEWAY)

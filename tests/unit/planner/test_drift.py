@@ -1,10 +1,11 @@
 """What somebody else changed is noticed and set right; what nobody owns is taken away."""
 
 import msgspec
-from support.simulation import GATEWAY, SETTINGS, Simulation, created, gateway
+import pytest
+from support.simulation import GATEWAY, SETTINGS, Simulation, created, gateway, pod
 
 from veg_contracts import names
-from veg_contracts.commands import EnsureNb, EnsureWorkload, PublishConfig
+from veg_contracts.commands import EnsureNb, EnsureWorkload, PublishConfig, RemoveWorkload
 from veg_contracts.events import (
     CommandFailed,
     CommandRefused,
@@ -186,6 +187,27 @@ def test_a_bus_that_lost_what_it_held_gets_again_what_had_no_outcome() -> None:
 
     config = (Part.CONFIG, simulation.intent().generations.config)
     assert {(outgoing.part, outgoing.data.generation) for outgoing in simulation.pending} == {*unanswered, config}
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_the_removal_of_a_deployment_that_was_lost_or_failed_is_sent_again(lost: bool) -> None:
+    simulation = created()
+    simulation.see(gateway(deleting=True, finalizers=(names.FINALIZER,), generation=2))
+    while not any(isinstance(outgoing.data, RemoveWorkload) for outgoing in simulation.pending):
+        simulation.answer(simulation.pending.pop(0))
+    if lost:
+        simulation.pending.clear()
+        simulation.happen(NEW_STREAMS)
+    else:
+        fail(simulation, Part.WORKLOAD, "forbidden")
+        simulation.pending.clear()
+        simulation.happen(Ticked(at="2026-01-01T00:01:00Z"))
+    (again,) = [outgoing.data for outgoing in simulation.pending if outgoing.part is Part.WORKLOAD]
+    assert isinstance(again, RemoveWorkload)
+    assert (again.namespace, again.name) == ("default", "gateway1")
+    simulation.lose(pod(0))
+    simulation.answer_all()
+    assert not simulation.intent().finalizer
 
 
 def test_what_is_tried_again_after_a_failure_goes_on_saying_so_when_the_bus_loses_it() -> None:
