@@ -37,7 +37,8 @@ def commands(
 ) -> tuple[Outgoing, ...]:
     """The commands for every part that is new in `new`, or is to be sent again (`repair`).
 
-    `left` is the Deployment (`namespace/name`) that is there although `new` wants none. `position` is that of the event that led here: it makes the ids unique, and the same in every replay.
+    `left` is the Deployment (`namespace/name`) that is there although `new` wants none. `position` is that of the event
+    that led here: it makes the ids unique, and the same in every replay.
     """
     outgoing = []
     for part in _ORDER:
