@@ -77,7 +77,7 @@ class PartState(Value, frozen=True, kw_only=True):
 
     `state` is "sent", "applied", "failed" or "drifted"; `generation` is that of the command. `programmed` is the
     newest generation of NB rows that every chassis has flows for; `ticks` counts how long it has not been.
-    A message of a failure stays until a later command is applied.
+    A message of a failure stays until a later command is applied. A config stays "sent": agents say what became of it.
     """
 
     gateway_uid: str
