@@ -32,6 +32,7 @@ from veg_contracts.events import (
     SessionChanged,
     SessionProgrammed,
     SpeakerChanged,
+    StreamsCreated,
     Ticked,
 )
 from veg_contracts.intent import Intent, NbRows, Part, Report, RoutePolicy, Source
@@ -139,6 +140,9 @@ _WORDS: Final[dict[type[Any], Callable[[Any], str]]] = {
     ConfigFailed: lambda event: f"config {event.generation} failed in {event.pod}: {event.message}",
     Ticked: lambda event: f"time passed: {event.at}",
     PlannerConfigured: lambda event: f"planner settings: image {event.settings.image or 'unset'}",
+    StreamsCreated: lambda event: (
+        f"new streams: {', '.join(f'{name} of {created}' for name, created in sorted(event.created.items()))}"
+    ),
     Intent: _intent,
     Report: _report,
     EnsureNb: lambda command: f"nb {command.generation}: {_rows(command.rows)}",

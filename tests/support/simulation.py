@@ -29,6 +29,7 @@ from veg_contracts.events import (
     PlannerConfigured,
     RowsProgrammed,
     SessionChanged,
+    StreamsCreated,
 )
 from veg_contracts.intent import GatewayStatus, Intent, NbRows, PodConfig
 from veg_contracts.objects import (
@@ -133,8 +134,9 @@ class Simulation:
         )
 
     def prepare(self) -> None:
-        """Settings and networks of the document's first example."""
+        """A planner that starts, and the networks of the document's first example."""
         self.happen(PlannerConfigured(settings=SETTINGS))
+        self.happen(StreamsCreated(created={"VEG_EVENTS": "2026-01-01T00:00:00Z"}))
         for projection in NETWORKS:
             self.see(projection)
 

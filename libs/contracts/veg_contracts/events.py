@@ -202,6 +202,16 @@ class PlannerConfigured(Value, frozen=True, kw_only=True):
     settings: PlannerSettings
 
 
+class StreamsCreated(Value, frozen=True, kw_only=True):
+    """The bus's streams were created at these times (RFC 3339, UTC), by name, and the log knows others, or none.
+
+    What the log's streams held is lost: the configs, and commands and outcomes on their way. The planner appends it
+    itself.
+    """
+
+    created: dict[str, str]
+
+
 AnyEvent: TypeAlias = (
     ObjectChanged
     | ObjectDeleted
@@ -220,6 +230,7 @@ AnyEvent: TypeAlias = (
     | SpeakerChanged
     | Ticked
     | PlannerConfigured
+    | StreamsCreated
 )
 
 # CloudEvents `type` of each event. A change that an older reader would misunderstand gets a new version beside the old.
@@ -241,4 +252,5 @@ EVENT_TYPES: dict[str, type[AnyEvent]] = {
     "veg.agent.speaker-changed.v1": SpeakerChanged,
     "veg.planner.ticked.v1": Ticked,
     "veg.planner.configured.v1": PlannerConfigured,
+    "veg.planner.streams-created.v1": StreamsCreated,
 }

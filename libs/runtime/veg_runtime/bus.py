@@ -109,6 +109,44 @@ async def publish_raw(js: JetStreamContext, subject: str, body: bytes, headers: 
             return
 
 
+class Consumer:
+    """A durable pull consumer. One that the bus has lost, with its files or by somebody's hand, is made anew."""
+
+    def __init__(self, js: JetStreamContext, stream: str, config: nats.js.api.ConsumerConfig) -> None:
+        self._js = js
+        self._stream = stream
+        self._config = config
+        self._subscription: JetStreamContext.PullSubscription | None = None
+
+    async def ensure(self) -> JetStreamContext.PullSubscription:
+        """Have it on the bus; waits until the stream exists."""
+        while True:
+            try:
+                await self._js.add_consumer(self._stream, self._config)
+                if self._subscription is None:
+                    self._subscription = await self._js.pull_subscribe_bind(
+                        str(self._config.durable_name), self._stream
+                    )
+            except _LOST as error:
+                log.warning("waiting for the stream", stream=self._stream, error=repr(error))
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return self._subscription
+
+    async def next(self) -> Msg | None:
+        """The next message; None after a while without one."""
+        subscription = self._subscription or await self.ensure()
+        try:
+            return (await subscription.fetch(1, timeout=_FETCH_WAIT_S))[0]
+        except TimeoutError:  # the library's own, or asyncio's below it on a busy machine
+            return None
+        except _LOST as error:
+            log.warning("fetch failed", error=repr(error))
+            await asyncio.sleep(_RETRY_S)
+            await self.ensure()
+            return None
+
+
 async def pull_subscription(
     js: JetStreamContext,
     stream: str,
@@ -117,7 +155,7 @@ async def pull_subscription(
     *,
     in_flight_max: int,
     ack_wait_s: float = _ACK_WAIT_S,
-) -> JetStreamContext.PullSubscription:
+) -> Consumer:
     """A durable pull consumer; waits until the stream exists.
 
     `in_flight_max` of 1 keeps the order even across redeliveries: a message that was not acknowledged comes again
@@ -131,13 +169,9 @@ async def pull_subscription(
         ack_wait=ack_wait_s,
         max_ack_pending=in_flight_max,
     )
-    while True:
-        try:
-            await js.add_consumer(stream, config)
-            return await js.pull_subscribe_bind(durable, stream)
-        except _LOST as error:
-            log.warning("waiting for the stream", stream=stream, error=repr(error))
-            await asyncio.sleep(_RETRY_S)
+    consumer = Consumer(js, stream, config)
+    await consumer.ensure()
+    return consumer
 
 
 async def fetch(
@@ -163,17 +197,18 @@ async def acknowledge(message: Msg) -> None:
 
 
 async def consume(
-    subscription: JetStreamContext.PullSubscription,
+    consumer: Consumer,
     handle: Callable[[Msg], Awaitable[bool]],
     stop: asyncio.Event,
 ) -> None:
     """Hand each message to `handle` until `stop`; True acknowledges, False has it delivered again after a moment."""
     while not stop.is_set():
-        for message in await fetch(subscription, 1):
-            if await handle(message):
-                await acknowledge(message)
-            else:
-                await _again(message)
+        if (message := await consumer.next()) is None:
+            continue
+        if await handle(message):
+            await acknowledge(message)
+        else:
+            await _again(message)
 
 
 async def _again(message: Msg) -> None:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,13 +15,17 @@ class SettingsError(ValueError):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Common to all services. Addresses are `host:port`."""
+    """Common to all services. Addresses are `host:port`; URLs hold no credential, since they are logged."""
 
     nats_url: str = "nats://127.0.0.1:4222"
     nats_user: str = ""
     nats_password: str = ""
     health_address: str = "127.0.0.1:9100"
     log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        refuse_credential("nats_url", self.nats_url, "VEG_NATS_USER and VEG_NATS_PASSWORD")
 
 
 SettingsT = TypeVar("SettingsT", bound=msgspec.Struct)
@@ -34,19 +38,34 @@ def load(struct: type[SettingsT], environ: Mapping[str, str] | None = None) -> S
         SettingsError: a variable is missing, malformed, or its file cannot be read.
     """
     environ = os.environ if environ is None else environ
-    values: dict[str, str] = {}
+    values: dict[str, Any] = {}
     for field in msgspec.structs.fields(struct):
         variable = _PREFIX + field.name.upper()
         if path := environ.get(f"{variable}_FILE"):
-            values[field.name] = _read(variable, path)
+            values[field.name] = _convert(variable, _read(variable, path), field.type)
         elif variable in environ:
-            values[field.name] = environ[variable]
+            values[field.name] = _convert(variable, environ[variable], field.type)
         elif field.required:
             raise SettingsError(f"environment variable {variable} (or {variable}_FILE) is not set")
+    return struct(**values)
+
+
+def refuse_credential(field: str, url: str, instead: str) -> None:
+    """Refuse a URL of the bus with a user or password in it.
+
+    Raises:
+        SettingsError: it has; the message says where they belong `instead`, and does not repeat them.
+    """
+    if "@" in url:
+        variable = _PREFIX + field.upper()
+        raise SettingsError(f"environment variable {variable}: a credential before an @ is not allowed: use {instead}")
+
+
+def _convert(variable: str, value: str, kind: Any) -> Any:
     try:
-        return msgspec.convert(values, struct, strict=False)
+        return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"environment variable {_PREFIX}* does not fit: {error}") from error
+        raise SettingsError(f"environment variable {variable}: {value!r}: {error}") from error
 
 
 def _read(variable: str, path: str) -> str:

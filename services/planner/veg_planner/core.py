@@ -213,17 +213,26 @@ def _next_intent(world: World, last: Intent | None, planned: Plan, time: str) ->
 def _send(world: World, last: Intent | None, current: Intent, *, retry: bool, position: int) -> tuple[Outgoing, ...]:
     """The commands that are due, each remembered as sent."""
     states = {part: world.part(current.gateway, part) for part in Part}
-    wanted = ("drifted", "failed") if retry else ("drifted",)
-    repair = frozenset(part for part, state in states.items() if state is not None and state.state in wanted)
-    outgoing = commands(last, current, repair=repair, position=position)
+    repair = frozenset(
+        part for part, state in states.items() if state is not None and _is_due(part, state.state, retry)
+    )
+    left = world.deployment_of(current.gateway_uid) if Part.WORKLOAD in repair else ""
+    outgoing = commands(last, current, repair=repair, position=position, left=left)
     for command in outgoing:
-        if command.part is None or command.part is Part.CONFIG:
+        if command.part is None:
             continue
         state = states[command.part]
         known = state if state is not None and state.gateway_uid == current.gateway_uid else None
+        if command.part is Part.CONFIG:
+            known = None  # it fails for what it is, so nothing is known against another one
         sent = _sent(known, command, current.gateway_uid)
         world.put(PART, f"{current.gateway}/{command.part.value}", sent)
     return outgoing
+
+
+def _is_due(part: Part, state: str, retry: bool) -> bool:
+    """Whether a part is sent again although nothing in it changed. What is too large for the bus stays so."""
+    return state == "drifted" or (state == "failed" and retry and part is not Part.CONFIG)
 
 
 def _forget_if_gone(world: World, intent: Intent) -> None:

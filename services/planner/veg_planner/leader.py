@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from veg_contracts.commands import part_of
 from veg_contracts.configuration import PlannerSettings
 from veg_contracts.envelope import Envelope, MalformedMessageError, type_name
-from veg_contracts.events import AnyEvent, CommandFailed, PlannerConfigured, Ticked
+from veg_contracts.events import AnyEvent, CommandFailed, PlannerConfigured, StreamsCreated, Ticked
 from veg_planner import metrics
 from veg_planner.batch import Decider, Result
 from veg_planner.bus import inbox, streams
@@ -54,6 +54,8 @@ class Leader:
         self._lease = lease
         self._health = health
         self._decider = Decider(engine, lease)
+        self._streams: dict[str, str] = {}
+        self._noted: dict[str, str] = {}
         self._streams_ready = asyncio.Event()
         self._waits_for = "its streams"
         self._sure_until = 0.0
@@ -84,12 +86,12 @@ class Leader:
 
     async def _keep_streams(self) -> None:
         """A bus that lost its files gets its streams again, also while the relay waits for one of them."""
-        await streams.ensure_streams(self._js)
+        self._streams = await streams.ensure_streams(self._js)
         self._streams_ready.set()
         while True:
             await asyncio.sleep(_LOOK_S)
             if await streams.any_missing(self._js):
-                await streams.ensure_streams(self._js)
+                self._streams = await streams.ensure_streams(self._js)
             self._say_health()
 
     def _sure(self) -> bool:
@@ -100,10 +102,13 @@ class Leader:
         await self._streams_ready.wait()
         subscription = await inbox.subscribe(self._js)
         await self._configure(settings)
+        await self._note_streams()
         await self._relay()
         checked_at = time.monotonic()
         while True:
             self._say_health()
+            if await self._note_streams():
+                await self._relay()
             messages = await bus.fetch(subscription, _BATCH_MAX, _FETCH_WAIT_S)
             await self._batch(messages)
             if messages:
@@ -120,6 +125,22 @@ class Leader:
             return
         identity = f"planner/configured/{self._lease.holder}/{self._lease.fence}"
         await self._process([_own(identity, "configured", PlannerConfigured(settings=settings))])
+
+    async def _note_streams(self) -> bool:
+        """Have the log know the streams that there are now, and so decide what is sent again; whether that was news.
+
+        Told by what the streams are, not by who made them: a planner killed before it is in the log changes nothing.
+        """
+        created = self._streams
+        if created == self._noted:
+            return False
+        world = await self._store(self._decider.world)
+        news = world.streams != created
+        if news:
+            identity = f"planner/streams/{self._lease.fence}/{self._position}"
+            await self._process([_own(identity, "streams", StreamsCreated(created=created))])
+        self._noted = created
+        return news
 
     async def _batch(self, messages: Sequence[Msg]) -> None:
         started = time.monotonic()

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import socket
-from typing import Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
+import msgspec
 import sqlalchemy as sa
 from nats.aio.client import Client
 
@@ -14,14 +15,21 @@ from veg_planner import metrics
 from veg_planner.leader import Leader
 from veg_planner.store import lease as leases
 from veg_planner.store.lease import Lease, LeaseLostError
-from veg_planner.store.unit import DatabaseError, create_engine
+from veg_planner.store.unit import DatabaseError, create_engine, is_database_url
 from veg_runtime import bus, clock, logs
 from veg_runtime.service import Health, run
-from veg_runtime.settings import Settings
+from veg_runtime.settings import Settings, SettingsError, refuse_credential
 
 _STAND_BY_S: Final = 1.0
 
 log = logs.get("main")
+
+
+# Whatever lies outside is a mistake, and times that far away cannot be computed with. The ranges are not those of
+# `PlannerSettings`: a log may hold others, of before there were any, and must be readable.
+_Seconds: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=86_400)]
+_LeaseSeconds: TypeAlias = Annotated[float, msgspec.Meta(ge=1, le=3_600)]
+_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
 
 
 class ServiceSettings(Settings, frozen=True, kw_only=True):
@@ -33,7 +41,7 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
 
     postgres_url: str
     planner_id: str = ""
-    lease_ttl_s: float = 5.0
+    lease_ttl_s: _LeaseSeconds = 5.0
     default_vpc: str = DEFAULT_VPC
     gateway_image: str = ""
     management_network: str = ""
@@ -41,10 +49,18 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     agent_nats_secret: str = ""
     custom_vpc_routing: Literal["static-route", "policy"] = "static-route"
     manage_bfd_ports: bool = True
-    flap_count: int = 3
-    flap_window_s: int = 60
-    flap_hold_s: int = 10
-    flap_hold_max_s: int = 120
+    flap_count: _Count = 3
+    flap_window_s: _Seconds = 60
+    flap_hold_s: _Seconds = 10
+    flap_hold_max_s: _Seconds = 120
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        super().__post_init__()
+        refuse_credential("agent_nats_url", self.agent_nats_url, "the Secret that VEG_AGENT_NATS_SECRET names")
+        if not is_database_url(self.postgres_url):
+            hint = "no URL of a database; in a password @ is written %40, : %3A"
+            raise SettingsError(f"environment variable VEG_POSTGRES_URL: {hint}")
 
     def planning(self) -> PlannerSettings:
         """What decisions depend on."""

@@ -77,7 +77,7 @@ class PartState(Value, frozen=True, kw_only=True):
 
     `state` is "sent", "applied", "failed" or "drifted"; `generation` is that of the command. `programmed` is the
     newest generation of NB rows that every chassis has flows for; `ticks` counts how long it has not been.
-    A message of a failure stays until a later command is applied.
+    A message of a failure stays until a later command is applied. A config stays "sent": agents say what became of it.
     """
 
     gateway_uid: str
@@ -106,6 +106,12 @@ class Floor(Value, frozen=True, kw_only=True):
 
     gateway_uid: str
     generation: int
+
+
+class Streams(Value, frozen=True, kw_only=True):
+    """When the streams on the bus were created, by name: others at their place hold nothing of what was sent."""
+
+    created: dict[str, str] = {}
 
 
 class Orphan(Value, frozen=True, kw_only=True):

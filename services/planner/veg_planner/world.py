@@ -28,6 +28,7 @@ from veg_planner.state import (
     Selecting,
     SessionState,
     Stored,
+    Streams,
     Tombstone,
 )
 
@@ -45,6 +46,7 @@ MEMBER: Final = "member"  # key logical switch port
 LOCAL: Final = "local"  # key port group
 SESSION: Final = "session"  # key "<gateway>/<address of the pod>"
 SETTINGS: Final = "settings"  # key "planner"
+STREAMS: Final = "streams"  # key "bus"
 
 _TYPES: Final[dict[str, type[Value]]] = {
     OBJECT: Stored,
@@ -61,6 +63,7 @@ _TYPES: Final[dict[str, type[Value]]] = {
     LOCAL: LocalGroup,
     SESSION: SessionState,
     SETTINGS: PlannerSettings,
+    STREAMS: Streams,
 }
 
 # Late messages about a deleted object come seconds after, not thousands of deletions after.
@@ -187,6 +190,12 @@ class World:
         keys = self._pods_of_gateway.get((namespace, names.label_value(name)), set())
         return [self._tables[OBJECT][key] for key in sorted(keys)]
 
+    def deployment_of(self, gateway_uid: str) -> str:
+        """The key of the Deployment that the gateway owns; empty for none."""
+        found = (stored.object for stored in self.objects(Deployment.KIND))
+        owned = [each.key for each in found if isinstance(each, Deployment) and each.owner_uid == gateway_uid]
+        return min(owned, default="")
+
     def gateway_of_labels(self, namespace: str, labels: dict[str, str]) -> list[str]:
         """The gateways an object with these labels belongs to: one at most, unless a shortened label is shared."""
         value = labels.get(names.LABEL_GATEWAY)
@@ -205,6 +214,12 @@ class World:
     def settings(self) -> PlannerSettings:
         settings: PlannerSettings = self._tables[SETTINGS].get("planner", PlannerSettings())
         return settings
+
+    @property
+    def streams(self) -> dict[str, str]:
+        """When the streams on the bus were created, by name; empty: not known."""
+        streams: Streams = self._tables[STREAMS].get("bus", Streams())
+        return streams.created
 
     def intent(self, gateway: str) -> Intent | None:
         return self._tables[INTENT].get(gateway)
@@ -246,8 +261,10 @@ class World:
 
     def awaits_tick(self, subject: str) -> bool:
         """Whether something failed or is unconfirmed of this gateway or Vpc."""
-        states = [state for part in self.parts(subject) if (state := self.part(subject, part)) is not None]
-        return any(state.state == "failed" for state in states) or self.unconfirmed(subject) is not None
+        # A config fails for its size alone: time does not mend that.
+        states = [self.part(subject, part) for part in self.parts(subject) if part != Part.CONFIG]
+        failed = any(state is not None and state.state == "failed" for state in states)
+        return failed or self.unconfirmed(subject) is not None
 
     def unconfirmed(self, subject: str) -> PartState | None:
         """The state of NB rows that are written and of which not every chassis has the flows."""

@@ -23,11 +23,14 @@ from veg_contracts.events import (
     RowsProgrammed,
     SessionChanged,
     SessionProgrammed,
+    StreamsCreated,
 )
 from veg_contracts.subjects import agent_event, k8s_event, kube_event, ovn_event
 from veg_planner.core import Record
 from veg_runtime import bus
 from vegctl.main import main as vegctl
+
+_OWN = PlannerConfigured | StreamsCreated
 
 
 class Planner(Service):
@@ -56,8 +59,15 @@ def scenario() -> Simulation:
     return simulation
 
 
+def head_of_log() -> list[Envelope]:
+    """What a planner appends itself at its first start: it never travels on the bus."""
+    simulation = Simulation()
+    simulation.prepare()
+    return [record.envelope for record in simulation.log if isinstance(record.envelope.data, _OWN)]
+
+
 def on_the_bus(records: Iterable[Record]) -> list[Envelope]:
-    """The events as services publish them. The planner's own, at the head of a log, is left out."""
+    """The events as services publish them. The planner's own, at the head of a log, are left out."""
     return [
         msgspec.structs.replace(
             record.envelope,
@@ -65,7 +75,7 @@ def on_the_bus(records: Iterable[Record]) -> list[Envelope]:
             causation_id=getattr(record.envelope.data, "command_id", ""),
         )
         for record in records
-        if not isinstance(record.envelope.data, PlannerConfigured)
+        if not isinstance(record.envelope.data, _OWN)
     ]
 
 

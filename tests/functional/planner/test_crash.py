@@ -15,9 +15,10 @@ from functional.planner.harness import (
     wait_relayed,
 )
 from functional.servers import Database, Nats, Postgres, wait_for
+from nats.js.errors import NotFoundError
 
 from veg_contracts.envelope import Envelope
-from veg_contracts.subjects import COMMAND_STREAM
+from veg_contracts.subjects import COMMAND_STREAM, CONFIG_STREAM
 
 pytestmark = pytest.mark.slow
 
@@ -142,6 +143,43 @@ def test_a_bus_that_lost_its_files_gets_its_streams_again(
     wait_relayed(database)
     planner.wait_leading()
     assert_consistent(database, events)
+
+
+def test_a_bus_that_lost_its_files_gets_again_what_it_should_hold(
+    planner: Planner, nats_server: Nats, database: Database
+) -> None:
+    events = edits(10)
+    client = Client(nats_server)
+    client.publish(events)
+    wait_logged(database, events)
+    wait_relayed(database)
+    configs, unanswered = newest(client.messages(CONFIG_STREAM)), newest(client.messages(COMMAND_STREAM))
+    told = "veg.kube.record-event.v1"  # for the record: it stands for itself, and nobody waits for it
+    wanted = {key: body for key, body in {**configs, **unanswered}.items() if told not in key}
+    assert len(configs) == 3
+    nats_server.kill()
+    nats_server.forget()
+    nats_server.start()
+    wait_for("all of it to be on the bus", lambda: all_of(client) == wanted)
+    planner.wait_leading()
+    planner.kill()
+    planner.start()
+    planner.wait_leading()
+    lost = "select count(*) from event where type = 'veg.planner.streams-created.v1'"
+    assert database.sql(lost) == "2", "the first ones, and those after the loss"
+    assert_consistent(database, events)
+
+
+def newest(messages: list[tuple[str, dict[str, str], bytes]]) -> dict[tuple[str, str], bytes]:
+    """The last message for each subject and type."""
+    return {(subject, headers["ce-type"]): body for subject, headers, body in messages}
+
+
+def all_of(client: Client) -> dict[tuple[str, str], bytes]:
+    try:
+        return newest([*client.messages(CONFIG_STREAM), *client.messages(COMMAND_STREAM)])
+    except NotFoundError:  # no stream yet
+        return {}
 
 
 def test_a_bus_that_lost_its_files_in_the_middle_of_a_relay(

@@ -7,12 +7,10 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 import sqlalchemy as sa
-from functional.planner.harness import edits, on_the_bus, scenario
+from functional.planner.harness import edits, head_of_log, on_the_bus, scenario
 from functional.servers import REPOSITORY, Database, Postgres, migrate
-from support.simulation import SETTINGS
 
-from veg_contracts.envelope import Envelope, type_name
-from veg_contracts.events import PlannerConfigured
+from veg_contracts.envelope import Envelope
 from veg_planner.batch import Decider
 from veg_planner.core import World
 from veg_planner.store import effects, lease, outbox, rejected
@@ -34,18 +32,6 @@ def decider(engine: sa.Engine) -> Decider:
     return Decider(engine, held)
 
 
-def configured() -> Envelope:
-    data = PlannerConfigured(settings=SETTINGS)
-    return Envelope(
-        id="planner/configured/test",
-        source="veg/planner",
-        type=type_name(data),
-        subject="veg.evt.planner.configured",
-        time="2026-01-01T00:00:00Z",
-        data=data,
-    )
-
-
 def test_doubles_within_a_batch_and_between_batches_are_dropped(decider: Decider, database: Database) -> None:
     events = edits(3)
     assert decider.process([*events, *events]).appended == len(events)
@@ -54,7 +40,7 @@ def test_doubles_within_a_batch_and_between_batches_are_dropped(decider: Decider
 
 
 def test_the_stored_world_is_the_one_in_memory(decider: Decider, engine: sa.Engine) -> None:
-    decider.process([configured(), *on_the_bus(scenario().log)])
+    decider.process([*head_of_log(), *on_the_bus(scenario().log)])
     with unit_of_work(engine) as connection:
         loaded = effects.load_world(connection)
     for attribute in ("gateways", "orphans", "wants_tick"):
@@ -63,7 +49,7 @@ def test_the_stored_world_is_the_one_in_memory(decider: Decider, engine: sa.Engi
 
 
 def test_batches_of_any_size_decide_the_same(engine: sa.Engine, postgres: Postgres, decider: Decider) -> None:
-    events = [configured(), *on_the_bus(scenario().log)]
+    events = [*head_of_log(), *on_the_bus(scenario().log)]
     decider.process(events)
     other = Database(postgres)
     second = create_engine(other.url())
@@ -92,7 +78,7 @@ def test_a_batch_that_fails_stores_nothing_of_it(decider: Decider, engine: sa.En
 
 
 def test_the_outbox_is_in_order_and_empties(decider: Decider, engine: sa.Engine) -> None:
-    decider.process([configured(), *on_the_bus(scenario().log)])
+    decider.process([*head_of_log(), *on_the_bus(scenario().log)])
     waiting = outbox.waiting(engine, 1000)
     assert [command.id for command in waiting] == [outgoing.id for outgoing in scenario().sent]
     assert len(outbox.waiting(engine, 2)) == 2
@@ -111,7 +97,7 @@ def test_rejections_are_bounded_and_take_any_bytes(engine: sa.Engine, database: 
 @pytest.mark.parametrize("statement", ["delete from {}", "update {} set position = 99", "truncate {} cascade"])
 @pytest.mark.parametrize("role", ["veg_planner", "veg_owner"])
 def test_history_cannot_be_changed(decider: Decider, database: Database, table: str, statement: str, role: str) -> None:
-    decider.process([configured(), *on_the_bus(scenario().log)])
+    decider.process([*head_of_log(), *on_the_bus(scenario().log)])
     attempt(database, role, statement.format(table), "permission denied|append-only")
 
 
@@ -165,7 +151,7 @@ def test_an_empty_log_has_an_empty_world(decider: Decider) -> None:
 
 
 def test_the_story_of_an_apply(decider: Decider, database: Database) -> None:
-    events = [configured(), *on_the_bus(scenario().log)]
+    events = [*head_of_log(), *on_the_bus(scenario().log)]
     caused = {outgoing.id for outgoing in scenario().sent}
     named = [_with_cause(event, caused) for event in events]
     decider.process(named)
@@ -175,13 +161,13 @@ def test_the_story_of_an_apply(decider: Decider, database: Database) -> None:
     for words in ("generation", "ovn.ensure-nb", "writer.command-applied nb", "ovn.rows-programmed", "all done"):
         assert words in story, words
     assert "hv_cfg_after_apply_ms" in story
-    first = run_story(database, "-v", "gateway=default/gateway1", "-v", "position=6")
+    first = run_story(database, "-v", "gateway=default/gateway1", "-v", "position=7")
     assert "kube.ensure-workload" in first
     assert "k8s.object-changed Pod gateway1-0" in first
 
 
 def test_every_query_of_the_cookbook_runs(decider: Decider, database: Database) -> None:
-    decider.process([configured(), *on_the_bus(scenario().log)])
+    decider.process([*head_of_log(), *on_the_bus(scenario().log)])
     text = (REPOSITORY / "docs" / "sql-cookbook.md").read_text()
     queries = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)
     assert len(queries) > 8

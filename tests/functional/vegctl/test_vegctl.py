@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
-from functional.planner.harness import on_the_bus, scenario
+from functional.planner.harness import head_of_log, on_the_bus, scenario
 from functional.servers import Database, Process, wait_for
-from support.simulation import SETTINGS
 
 from veg_contracts.envelope import Envelope, type_name
-from veg_contracts.events import CommandFailed, PlannerConfigured, RowsObserved
+from veg_contracts.events import CommandFailed, RowsObserved
 from veg_contracts.intent import NbRows, Part
 from veg_planner.batch import Decider
 from veg_planner.store import lease
@@ -31,13 +30,12 @@ def decider(database: Database) -> Iterator[Decider]:
     held = lease.acquire(engine, "test", 60)
     assert held is not None
     made = Decider(engine, held)
-    settings = PlannerConfigured(settings=SETTINGS)
-    made.process([event("configured", "veg.evt.planner.configured", settings), *on_the_bus(scenario().log)])
+    made.process([*head_of_log(), *on_the_bus(scenario().log)])
     yield made
     engine.dispose()
 
 
-def event(identity: str, subject: str, data: PlannerConfigured | RowsObserved | CommandFailed) -> Envelope:
+def event(identity: str, subject: str, data: RowsObserved | CommandFailed) -> Envelope:
     return Envelope(
         id=identity, source="test", type=type_name(data), subject=subject, time="2026-01-01T00:01:00Z", data=data
     )
@@ -176,7 +174,7 @@ def test_replay_is_equal_and_shows_the_past(database: Database) -> None:
     ("tampering", "said"),
     [
         (
-            "update command set digest = 'x' where ordinal = 1 and position = 6",
+            "update command set digest = 'x' where ordinal = 1 and position = 7",
             "the documents are equal, only the digest",
         ),
         (

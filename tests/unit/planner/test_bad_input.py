@@ -1,11 +1,12 @@
 """Bad input: named by object, field, value and what is allowed; and nobody else is stopped."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.simulation import GATEWAY, NETWORKS, SETTINGS, Simulation, created, gateway
+from support.simulation import GATEWAY, NETWORKS, SETTINGS, Simulation, created, gateway, pod
 
-from veg_contracts.events import CommandFailed, PlannerConfigured, Ticked
+from veg_contracts.events import CommandFailed, ConfigApplied, PlannerConfigured, Ticked
 from veg_contracts.intent import Part
 from veg_contracts.objects import AnyProjection, NetworkAttachment, Subnet, Vpc
 
@@ -134,6 +135,71 @@ def test_a_refused_command_is_named_and_tried_again_when_time_passes() -> None:
     assert any(outgoing.part is Part.WORKLOAD for outgoing in simulation.pending)
     simulation.answer_all()
     assert "not ours" not in simulation.message()
+
+
+POD_UID = "uid-Pod-default/gateway1-0"
+
+
+def report(simulation: Simulation, **changes: object) -> None:
+    """What an agent reports, or somebody who has an agent's credential."""
+    honest = ConfigApplied(
+        gateway=GATEWAY,
+        gateway_uid="uid-VpcEgressGateway-default/gateway1",
+        pod="gateway1-0",
+        pod_uid=POD_UID,
+        generation=1,
+    )
+    simulation.happen(msgspec.structs.replace(honest, **changes))
+
+
+@pytest.mark.parametrize("generation", [2**63 - 1, 2**62, 2**33])
+@pytest.mark.parametrize("pod_uid", [POD_UID, "not-known"])
+def test_a_generation_that_no_agent_can_have_seen_is_ignored(generation: int, pod_uid: str) -> None:
+    simulation = created()
+    before, known = simulation.intent().generation, simulation.world.agent(pod_uid)
+    report(simulation, generation=generation, pod_uid=pod_uid)
+    assert simulation.world.agent(pod_uid) == known
+    simulation.create(replicas=2, generation=2)
+    assert simulation.intent().generation == before + 1
+
+
+def test_a_report_of_a_gateway_about_the_pod_of_another_one_is_ignored() -> None:
+    simulation = created()
+    simulation.create(name="other")
+    simulation.answer_all()
+    known, before = simulation.world.agent(POD_UID), simulation.intent("default/other")
+    report(simulation, gateway="default/other", gateway_uid="uid-VpcEgressGateway-default/other", generation=40)
+    assert simulation.world.agent(POD_UID) == known
+    simulation.create(name="other", replicas=2, generation=2)
+    assert simulation.intent("default/other").generation == before.generation + 1
+
+
+def test_a_report_for_another_gateway_uid_does_not_displace_the_true_one_nor_hold_it_up() -> None:
+    simulation = created()
+    known = simulation.world.agent(POD_UID)
+    report(simulation, gateway_uid="forged", generation=50)
+    assert simulation.world.agent(POD_UID) == known
+
+    simulation = Simulation()
+    simulation.prepare()
+    report(simulation, gateway_uid="forged", generation=50)
+    simulation.create()
+    simulation.answer_all()
+    simulation.start_pods(1)
+    simulation.report_config(1)
+    simulation.answer_all()
+    assert simulation.status().ready
+
+
+def test_a_report_may_come_before_its_pod() -> None:
+    simulation = Simulation()
+    simulation.prepare()
+    for number in (1, 2):
+        report(simulation, generation=number)
+        agent = simulation.world.agent(POD_UID)
+        assert agent is not None
+        assert agent.generation == number, "also once the pod is known, and its gateway is not"
+        simulation.see(pod(0))
 
 
 JSON = st.recursive(

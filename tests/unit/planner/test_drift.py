@@ -1,17 +1,20 @@
 """What somebody else changed is noticed and set right; what nobody owns is taken away."""
 
 import msgspec
-from support.simulation import GATEWAY, SETTINGS, Simulation, created, gateway
+import pytest
+from support.simulation import GATEWAY, SETTINGS, Simulation, created, gateway, pod
 
 from veg_contracts import names
-from veg_contracts.commands import EnsureNb, EnsureWorkload
+from veg_contracts.commands import EnsureNb, EnsureWorkload, PublishConfig, RemoveWorkload
 from veg_contracts.events import (
+    CommandFailed,
     CommandRefused,
     ConfigApplied,
     KindListed,
     PlannerConfigured,
     RowsListed,
     RowsObserved,
+    StreamsCreated,
     Ticked,
 )
 from veg_contracts.intent import NbRows, Part, RoutePolicy
@@ -155,3 +158,94 @@ def test_a_removal_goes_on_without_a_chassis_that_never_confirms() -> None:
     assert simulation.intent().workload is not None
     simulation.happen(Ticked(at="2026-01-01T00:01:10Z"))
     assert simulation.intent().workload is None
+
+
+NEW_STREAMS = StreamsCreated(created={"VEG_EVENTS": "2026-02-02T00:00:00Z"})
+
+
+def test_a_bus_that_lost_what_it_held_gets_every_config_again() -> None:
+    simulation = created()
+    config, intent = simulation.config[GATEWAY], simulation.intent()
+    simulation.happen(NEW_STREAMS)
+    (command,) = [outgoing.data for outgoing in simulation.pending]
+    assert isinstance(command, PublishConfig)
+    assert command.config == config
+    assert simulation.intent() == intent
+    simulation.answer_all()
+    simulation.happen(NEW_STREAMS)
+    assert simulation.pending == [], "the same streams have lost nothing"
+
+
+def test_a_bus_that_lost_what_it_held_gets_again_what_had_no_outcome() -> None:
+    simulation = created()
+    simulation.create(replicas=2, generation=2)
+    unanswered = {(outgoing.part, outgoing.data.generation) for outgoing in simulation.pending if outgoing.part}
+    assert {Part.WORKLOAD, Part.STATUS} <= {part for part, _ in unanswered}
+    simulation.pending.clear()
+
+    simulation.happen(NEW_STREAMS)
+
+    config = (Part.CONFIG, simulation.intent().generations.config)
+    assert {(outgoing.part, outgoing.data.generation) for outgoing in simulation.pending} == {*unanswered, config}
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_the_removal_of_a_deployment_that_was_lost_or_failed_is_sent_again(lost: bool) -> None:
+    simulation = created()
+    simulation.see(gateway(deleting=True, finalizers=(names.FINALIZER,), generation=2))
+    while not any(isinstance(outgoing.data, RemoveWorkload) for outgoing in simulation.pending):
+        simulation.answer(simulation.pending.pop(0))
+    if lost:
+        simulation.pending.clear()
+        simulation.happen(NEW_STREAMS)
+    else:
+        fail(simulation, Part.WORKLOAD, "forbidden")
+        simulation.pending.clear()
+        simulation.happen(Ticked(at="2026-01-01T00:01:00Z"))
+    (again,) = [outgoing.data for outgoing in simulation.pending if outgoing.part is Part.WORKLOAD]
+    assert isinstance(again, RemoveWorkload)
+    assert (again.namespace, again.name) == ("default", "gateway1")
+    simulation.lose(pod(0))
+    simulation.answer_all()
+    assert not simulation.intent().finalizer
+
+
+def test_what_is_tried_again_after_a_failure_goes_on_saying_so_when_the_bus_loses_it() -> None:
+    simulation = created()
+    simulation.create(replicas=2, generation=2)
+    fail(simulation, Part.WORKLOAD, "quota exceeded")
+    simulation.happen(Ticked(at="2026-01-01T00:01:00Z"))
+    simulation.pending.clear()
+    simulation.happen(NEW_STREAMS)
+    assert [outgoing.part for outgoing in simulation.pending if outgoing.part is Part.WORKLOAD] == [Part.WORKLOAD]
+    assert "quota exceeded" in simulation.message()
+
+
+def test_a_config_that_the_bus_refused_is_told_until_there_is_another_one() -> None:
+    simulation = created()
+    simulation.create(generation=2, policies=[{"snat": True, "ipBlocks": ["10.17.0.0/16"]}])
+    fail(simulation, Part.CONFIG, "950000 bytes, at most 900000 are allowed")
+    assert "950000 bytes" in simulation.message()
+    simulation.answer_all()
+    assert not simulation.world.wants_tick(), "it would be refused again"
+
+    simulation.create(generation=3)
+    simulation.answer_all()
+    simulation.report_config(1)
+    simulation.answer_all()
+    assert simulation.status().ready
+
+
+def fail(simulation: Simulation, part: Part, message: str) -> None:
+    outgoing = next(outgoing for outgoing in simulation.pending if outgoing.part is part)
+    simulation.pending.remove(outgoing)
+    simulation.happen(
+        CommandFailed(
+            command_id=outgoing.id,
+            gateway=outgoing.data.gateway,
+            gateway_uid=outgoing.data.gateway_uid,
+            part=part.value,
+            generation=outgoing.data.generation,
+            message=message,
+        )
+    )

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from veg_contracts.base import encode
 from veg_contracts.envelope import Envelope, MalformedMessageError
-from veg_contracts.events import CommandFailed
+from veg_contracts.events import CommandFailed, ConfigApplied
+from veg_contracts.subjects import agent_event
 from veg_planner.bus.inbox import read
 
 HEADERS = {
@@ -76,3 +77,16 @@ def test_attributes_are_short_and_printable(headers: dict[str, str]) -> None:
 def test_nothing_but_a_named_refusal_comes_of_garbage(body: bytes, headers: dict[str, str]) -> None:
     with contextlib.suppress(MalformedMessageError):
         read("veg.evt.ovn.x", {**HEADERS, **headers}, body)
+
+
+def agent_report(subject: str) -> Envelope:
+    data = ConfigApplied(gateway="a.b/c", gateway_uid="u", pod="c-1", pod_uid="p", generation=1)
+    headers = {**HEADERS, "ce-source": "veg/gw-agent", "ce-type": "veg.agent.config-applied.v1"}
+    return read(subject, headers, encode(data))
+
+
+def test_an_agent_speaks_for_its_own_pod_only() -> None:
+    assert agent_report(agent_event("a.b/c", "c-1")).data.pod == "c-1"
+    for other in (agent_event("a.b/c", "c-2"), agent_event("a.b/d", "c-1"), agent_event("other/c", "c-1")):
+        with pytest.raises(MalformedMessageError, match=r"pod 'c-1' of gateway 'a.b/c' may not appear on subject"):
+            agent_report(other)

@@ -11,7 +11,7 @@ from support.simulation import GATEWAY, Simulation, client, gateway, pod
 from veg_contracts import names
 from veg_contracts.base import encode
 from veg_contracts.commands import ChangeMembers, EnsureMembers, members_part
-from veg_contracts.events import CommandRefused, MembersObserved, RowsListed
+from veg_contracts.events import CommandRefused, MembersObserved, RowsListed, StreamsCreated
 from veg_contracts.intent import RoutePolicy
 from veg_contracts.objects import Namespace, Pod
 from veg_planner.core import Entry
@@ -262,3 +262,16 @@ def test_not_in_is_the_opposite_of_in(labels: dict[str, str], key: str, values: 
         return msgspec.convert(raw, Selector)
 
     assert matches(requirement("In"), labels) != matches(requirement("NotIn"), labels)
+
+
+def test_a_change_that_the_bus_lost_is_sent_as_the_whole() -> None:
+    simulation = selecting()
+    simulation.see(client("a"))
+    simulation.answer_all()
+    simulation.see(client("b"))
+    simulation.pending.clear()
+
+    simulation.happen(StreamsCreated(created={"VEG_COMMANDS": "2026-02-02T00:00:00Z"}))
+    simulation.answer_all()
+
+    assert simulation.members[GROUP] == {"a.default", "b.default"}

@@ -14,7 +14,7 @@ from nats.js import JetStreamContext, api
 
 from veg_contracts import subjects
 from veg_contracts.envelope import Envelope, MalformedMessageError, from_message
-from veg_contracts.events import EVENT_TYPES
+from veg_contracts.events import EVENT_TYPES, ConfigApplied, ConfigFailed, SpeakerChanged
 from veg_runtime import bus, logs
 
 _IN_FLIGHT_MAX: Final = 500
@@ -96,9 +96,20 @@ def read(subject: str, headers: Mapping[str, str] | None, body: bytes) -> Envelo
     envelope = from_message(subject, headers, _NUL.sub(_REPLACEMENT, body))
     if envelope.type not in EVENT_TYPES:
         raise MalformedMessageError(f"attribute ce-type: {envelope.type!r} is no event")
+    _check_speaker(envelope)
     for field in ("id", "source", "correlation_id", "causation_id", "traceparent"):
         _check_text(field, getattr(envelope, field))
     return msgspec.structs.replace(envelope, time=_utc(envelope.time))
+
+
+def _check_speaker(envelope: Envelope) -> None:
+    """Agents may be given the subjects of their own pod alone: there they cannot speak for another one."""
+    data = envelope.data
+    if not isinstance(data, ConfigApplied | ConfigFailed | SpeakerChanged):
+        return
+    if envelope.subject != subjects.agent_event(data.gateway, data.pod):
+        what = f"pod {data.pod!r} of gateway {data.gateway!r}"
+        raise MalformedMessageError(f"data: {what} may not appear on subject {envelope.subject!r}")
 
 
 def _check_depth(body: bytes) -> None:

@@ -1,6 +1,7 @@
 """The streams of the whole system. The planner creates them; everyone else waits until they are there."""
 
 import asyncio
+from datetime import UTC
 from typing import Final
 
 import nats.errors
@@ -68,20 +69,25 @@ async def any_missing(js: JetStreamContext) -> bool:
     return False
 
 
-async def ensure_streams(js: JetStreamContext) -> None:
-    """Create the streams, or bring them to the configuration above; waits for the bus without end."""
+async def ensure_streams(js: JetStreamContext) -> dict[str, str]:
+    """Create the streams, or bring them to the configuration above; waits for the bus without end.
+
+    Returns when each was created (RFC 3339, UTC), by name: another time than before tells that it was lost meanwhile.
+    """
+    created = {}
     for stream in _all():
         while True:
             try:
-                await _ensure(js, stream)
+                created[str(stream.name)] = await _ensure(js, stream)
             except (TimeoutError, nats.errors.Error, OSError) as error:
                 log.warning("stream not ready, trying again", stream=stream.name, error=repr(error))
                 await asyncio.sleep(_RETRY_S)
             else:
                 break
+    return created
 
 
-async def _ensure(js: JetStreamContext, stream: api.StreamConfig) -> None:
+async def _ensure(js: JetStreamContext, stream: api.StreamConfig) -> str:
     try:
         await js.stream_info(str(stream.name))
     except nats.js.errors.NotFoundError:
@@ -89,3 +95,5 @@ async def _ensure(js: JetStreamContext, stream: api.StreamConfig) -> None:
         log.info("stream created", stream=stream.name)
     else:
         await js.update_stream(stream)
+    created = (await js.stream_info(str(stream.name))).created
+    return created.astimezone(UTC).isoformat().replace("+00:00", "Z") if created is not None else ""

@@ -32,10 +32,13 @@ class Outgoing(Value, frozen=True, kw_only=True):
     part: Part | None = None
 
 
-def commands(last: Intent | None, new: Intent, *, repair: frozenset[Part], position: int) -> tuple[Outgoing, ...]:
+def commands(
+    last: Intent | None, new: Intent, *, repair: frozenset[Part], position: int, left: str = ""
+) -> tuple[Outgoing, ...]:
     """The commands for every part that is new in `new`, or is to be sent again (`repair`).
 
-    `position` is that of the event that led here: it makes the ids unique, and the same in every replay.
+    `left` is the Deployment (`namespace/name`) that is there although `new` wants none. `position` is that of the event
+    that led here: it makes the ids unique, and the same in every replay.
     """
     outgoing = []
     for part in _ORDER:
@@ -43,7 +46,7 @@ def commands(last: Intent | None, new: Intent, *, repair: frozenset[Part], posit
             continue
         if new is last and part not in repair:
             continue
-        if (command := _command(last, new, part)) is not None:
+        if (command := _command(last, new, part, left)) is not None:
             outgoing.append(_outgoing(new, part, command, position))
     if new is not last and (event := _kube_event(last, new)) is not None:
         outgoing.append(_outgoing(new, None, event, position))
@@ -67,7 +70,7 @@ def _router(command: AnyCommand) -> str:
     return command.rows.router if isinstance(command, EnsureNb) else ""
 
 
-def _command(last: Intent | None, new: Intent, part: Part) -> AnyCommand | None:  # noqa: C901, PLR0911  # one for each part
+def _command(last: Intent | None, new: Intent, part: Part, left: str) -> AnyCommand | None:  # noqa: C901, PLR0911  # one for each part
     gateway, uid, generation = new.gateway, new.gateway_uid, new.generations.of(part)
     match part:
         case Part.NB:
@@ -76,14 +79,12 @@ def _command(last: Intent | None, new: Intent, part: Part) -> AnyCommand | None:
             return EnsureWorkload(gateway=gateway, gateway_uid=uid, generation=generation, workload=new.workload)
         case Part.WORKLOAD:
             before = last.workload if last is not None else None
-            if before is None:
+            key = f"{before.namespace}/{before.name}" if before is not None else left
+            if not key:
                 return None
+            namespace, _, name = key.partition("/")
             return RemoveWorkload(
-                gateway=gateway,
-                gateway_uid=uid,
-                generation=generation,
-                namespace=before.namespace,
-                name=before.name,
+                gateway=gateway, gateway_uid=uid, generation=generation, namespace=namespace, name=name
             )
         case Part.FINALIZER:
             return EnsureFinalizer(gateway=gateway, gateway_uid=uid, generation=generation, present=new.finalizer)

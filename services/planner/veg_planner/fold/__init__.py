@@ -21,6 +21,7 @@ from veg_contracts.events import (
     SessionChanged,
     SessionProgrammed,
     SpeakerChanged,
+    StreamsCreated,
     Ticked,
 )
 from veg_planner.fold import objects, outcomes, sessions
@@ -56,6 +57,8 @@ def fold(world: World, envelope: Envelope) -> list[str]:  # noqa: C901, PLR0911,
         case PlannerConfigured():
             world.put(SETTINGS, "planner", event.settings)
             return world.subjects()
+        case StreamsCreated():
+            return outcomes.streams_created(world, event)
         case SessionChanged():
             return sessions.changed(world, event)
         case SpeakerChanged() | SessionProgrammed():

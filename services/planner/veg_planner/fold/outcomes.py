@@ -1,5 +1,7 @@
 """What writers and agents report: what became of each part of an intent, and what the Northbound database holds."""
 
+from typing import Final
+
 import msgspec
 
 from veg_contracts.commands import MEMBERS, members_part
@@ -13,11 +15,16 @@ from veg_contracts.events import (
     RowsListed,
     RowsObserved,
     RowsProgrammed,
+    StreamsCreated,
 )
 from veg_contracts.intent import Intent, NbRows, Part
 from veg_contracts.objects import EgressGateway
-from veg_planner.state import AgentState, Floor, Orphan
-from veg_planner.world import AGENT, FLOOR, ORPHAN, PART, World
+from veg_planner.state import AgentState, Floor, Orphan, PartState, Streams
+from veg_planner.world import AGENT, FLOOR, ORPHAN, PART, STREAMS, World
+
+# An agent may know newer generations than a planner whose database is of yesterday, but not billions of them: the
+# generation after a report is above it, and the database counts to 2**63.
+_GENERATIONS_AHEAD_MAX: Final = 2**32
 
 
 def ticked(world: World) -> list[str]:
@@ -102,10 +109,40 @@ def members_observed(world: World, event: MembersObserved) -> list[str]:
     return [event.gateway] if drifted else []
 
 
-def config_reported(world: World, event: ConfigApplied | ConfigFailed) -> list[str]:
-    if world.tombstone(event.pod_uid) is not None:
+def streams_created(world: World, event: StreamsCreated) -> list[str]:
+    """The bus has lost what it held: every config, and every command without an outcome, is sent again."""
+    if event.created == world.streams:
         return []
-    known = world.agent(event.pod_uid) or AgentState(gateway=event.gateway, gateway_uid=event.gateway_uid)
+    world.put(STREAMS, "bus", Streams(created=event.created))
+    return [subject for subject in world.subjects() for part in world.parts(subject) if _lost(world, subject, part)]
+
+
+def _lost(world: World, subject: str, part: str) -> bool:
+    """Have a part sent again whose command, or its outcome, was on the bus; False when none was."""
+    intent, state = world.intent(subject), world.part(subject, part)
+    if state is None and intent is not None and intent.config is not None and part == Part.CONFIG:
+        # Sent by a planner that did not remember configs as sent.
+        state = PartState(gateway_uid=intent.gateway_uid, command_id="", generation=0, state="sent")
+    if state is None or state.state != "sent":
+        return False
+    # What was being tried again after a failure goes on saying so.
+    new = msgspec.structs.replace(state, state="failed" if state.message else "drifted")
+    world.put(PART, f"{subject}/{part}", new)
+    return True
+
+
+def config_reported(world: World, event: ConfigApplied | ConfigFailed) -> list[str]:
+    """Take in what an agent says of its pod. All agents may share one credential: it is believed within bounds."""
+    intent, known = world.intent(event.gateway), world.agent(event.pod_uid)
+    current = intent is not None and intent.gateway_uid == event.gateway_uid
+    seen = intent.generation if intent is not None else 0
+    if event.generation > seen + _GENERATIONS_AHEAD_MAX or not _may_be_pod_of(world, event.gateway, event.pod_uid):
+        return []
+    if known is not None and (known.gateway, known.gateway_uid) != (event.gateway, event.gateway_uid):
+        if not current:
+            return []
+        known = None  # it was never true: a pod belongs to one gateway all its life
+    known = known or AgentState(gateway=event.gateway, gateway_uid=event.gateway_uid)
     if event.generation < known.generation:
         return []
     if isinstance(event, ConfigApplied):
@@ -115,10 +152,17 @@ def config_reported(world: World, event: ConfigApplied | ConfigFailed) -> list[s
     else:
         state = msgspec.structs.replace(known, error=event.message)
     world.put(AGENT, event.pod_uid, state)
-    intent = world.intent(event.gateway)
-    if intent is not None and intent.gateway_uid == event.gateway_uid and event.generation > intent.generation:
+    if current and event.generation > seen:
         _raise_floor(world, event.gateway, event.gateway_uid, event.generation)
     return [event.gateway] if intent is not None else []
+
+
+def _may_be_pod_of(world: World, gateway: str, pod_uid: str) -> bool:
+    """Whether a pod is one of the gateway's, or not known yet: a report may come before its pod does."""
+    if world.tombstone(pod_uid) is not None:
+        return False
+    stored = world.stored_by_uid(pod_uid)
+    return stored is None or any(pod.uid == pod_uid for pod in world.pods_of(gateway))
 
 
 def _settle(

@@ -23,6 +23,15 @@ _VALUE_CLASSES: Final = ("22", "23", "54")
 DatabaseError = sa.exc.DBAPIError
 
 
+def is_database_url(url: str) -> bool:
+    """Whether a URL can be read. Where a password is not escaped, a part of it may be taken for the host or port."""
+    try:
+        host = sa.engine.make_url(url).host
+    except (sa.exc.ArgumentError, ValueError):
+        return False
+    return "@" not in (host or "")
+
+
 def create_engine(url: str) -> sa.Engine:
     """An engine for the planner. It connects at the first use, and again after a lost connection."""
     options = " ".join(f"-c {name}={value}" for name, value in _OPTIONS.items())

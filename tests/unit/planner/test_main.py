@@ -1,0 +1,45 @@
+"""The planner's own settings."""
+
+import pytest
+
+from veg_contracts.configuration import PlannerSettings
+from veg_planner.main import ServiceSettings
+from veg_runtime.settings import SettingsError, load
+
+DATABASE = {"VEG_POSTGRES_URL": "postgresql+psycopg://veg_planner:word@database/veg"}
+
+
+def test_without_any_other_setting_it_plans_with_the_defaults() -> None:
+    assert load(ServiceSettings, DATABASE).planning() == PlannerSettings()
+
+
+@pytest.mark.parametrize(
+    "variable", ["VEG_FLAP_COUNT", "VEG_FLAP_WINDOW_S", "VEG_FLAP_HOLD_S", "VEG_FLAP_HOLD_MAX_S", "VEG_LEASE_TTL_S"]
+)
+@pytest.mark.parametrize("value", ["99999999999", "-1"])
+def test_a_number_out_of_its_range_is_refused(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{variable}: '{value}': Expected `(int|float)` [<>]="):
+        load(ServiceSettings, DATABASE | {variable: value})
+
+
+def test_a_lease_needs_a_finite_time() -> None:
+    for value in ("nan", "inf"):
+        with pytest.raises(SettingsError, match="VEG_LEASE_TTL_S"):
+            load(ServiceSettings, DATABASE | {"VEG_LEASE_TTL_S": value})
+
+
+def test_a_url_for_agents_with_a_credential_is_refused_and_not_repeated() -> None:
+    # It would stand in the log for ever, and in every Deployment.
+    with pytest.raises(SettingsError, match=r"VEG_AGENT_NATS_URL: .* VEG_AGENT_NATS_SECRET") as refused:
+        load(ServiceSettings, DATABASE | {"VEG_AGENT_NATS_URL": "nats://user:word@bus:4222"})
+    assert "word" not in str(refused.value)
+    with pytest.raises(SettingsError, match="VEG_NATS_URL"):
+        load(ServiceSettings, DATABASE | {"VEG_NATS_URL": "nats://user:word@bus:4222"})
+
+
+@pytest.mark.parametrize("url", ["no url", "postgresql://u:pa@wo:rd@host/veg", "postgresql://u:wo@rd@host/veg"])
+def test_a_database_url_that_cannot_be_read_is_not_repeated(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"VEG_POSTGRES_URL: .*%40") as refused:
+        load(ServiceSettings, {"VEG_POSTGRES_URL": url})
+    assert "rd" not in str(refused.value).replace("password", "")
+    assert refused.value.__cause__ is None
