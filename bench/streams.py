@@ -94,7 +94,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     try:
         while data := await reader.read(4096):
             writer.write(data)
-    except OSError:
+    except (OSError, asyncio.CancelledError):  # cancelled at the end only
         pass
     finally:
         writer.close()

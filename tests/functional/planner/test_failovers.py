@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from functional.planner.harness import on_the_bus
-from functional.planner.test_store import configured
+from functional.planner.harness import head_of_log, on_the_bus
 from functional.servers import Database
 from support.sessions import Policies, StaticRoutes
 
@@ -61,7 +60,7 @@ def test_it_tells_when_the_rows_were_written_and_when_traffic_had_moved(
 ) -> None:
     gateway = made()
     fail_over(gateway, *statuses)
-    decider.process([configured(), *on_the_bus(gateway.simulation.log)])
+    decider.process([*head_of_log(), *on_the_bus(gateway.simulation.log)])
     words = ["psql", "-h", str(database.postgres.directory), "-U", "postgres", "-d", database.name, "-qAtX"]
     words += ["-v", "ON_ERROR_STOP=1", "-v", f"gateway={gateway.key}", "-f", str(QUERY)]
     done = subprocess.run(words, check=False, capture_output=True, text=True)
