@@ -1,31 +1,14 @@
 """Where a gateway stands: its VPC's router, its internal and external subnet, and the attachment between them."""
 
 from veg_contracts import addresses
-from veg_contracts.base import Value
 from veg_contracts.configuration import PlannerSettings
 from veg_contracts.objects import NetworkAttachment, Subnet, Vpc
 from veg_planner.plan.notes import Notes
 from veg_planner.spec import Spec
+from veg_planner.state import Network
 from veg_planner.world import World
 
-
-class Network(Value, frozen=True, kw_only=True):
-    """The networks of one gateway, all of them there. `attachment` is the external network, `namespace/name`."""
-
-    vpc: str
-    router: str
-    internal: Subnet
-    external: Subnet
-    attachment: str
-
-    @property
-    def families(self) -> tuple[str, ...]:
-        """The address families that have a gateway address on both sides: only those can be forwarded."""
-        return tuple(
-            family
-            for family in addresses.FAMILIES
-            if addresses.of_family(self.internal.gateway, family) and addresses.of_family(self.external.gateway, family)
-        )
+__all__ = ["Network", "resolve", "vpc_of"]
 
 
 def vpc_of(spec: Spec, settings: PlannerSettings) -> str:
