@@ -48,6 +48,15 @@ def families(text: str) -> tuple[str, ...]:
     return found
 
 
+def are_valid(text: str) -> bool:
+    """Whether it is "v4", "v6" or "v4,v6"."""
+    try:
+        families(text)
+    except ValueError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=_CACHED_MAX)
 def of_family(text: str, wanted: str) -> str:
     """The member of "v4,v6" that is of the family `wanted`, or the empty string. Garbage is of no family."""

@@ -66,9 +66,7 @@ def _subnet(world: World, field: str, name: str, notes: Notes) -> Subnet | None:
         notes.waits("subnet", f'{field}: Subnet "{name}" does not exist')
         return None
     for what, text in (("spec.cidrBlock", subnet.cidr), ("spec.gateway", subnet.gateway)):
-        try:
-            addresses.families(text)
-        except ValueError:
+        if not addresses.are_valid(text) or (what == "spec.gateway" and "/" in text):
             notes.waits("subnet", f'{field}: Subnet "{name}": {what}: {text!r}: "v4", "v6" or "v4,v6" is needed')
             return None
     return subnet
