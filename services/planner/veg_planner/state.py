@@ -1,4 +1,4 @@
-"""What the world remembers besides the projections of objects: one small value for each thing that was reported."""
+"""What the world remembers besides the projections of objects: what was reported, and what it was last planned from."""
 
 from veg_contracts import addresses
 from veg_contracts.base import Value
