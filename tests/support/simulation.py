@@ -42,7 +42,7 @@ from veg_contracts.objects import (
     Subnet,
     Vpc,
 )
-from veg_planner.core import Outcome, Outgoing, Record, World, step
+from veg_planner.core import Entry, Outcome, Outgoing, Record, Removed, World, step
 
 SETTINGS = PlannerSettings(image="gw:test", management_network="kube-system/veg-mgmt", agent_nats_url="nats://bus:4222")
 GATEWAY = "default/gateway1"
@@ -104,6 +104,16 @@ class Simulation:
         self.pending += outcome.commands
         self.sent += outcome.commands
         return outcome
+
+    def restart(self) -> None:
+        """The planner starts again, from what was stored."""
+        stored: dict[tuple[str, str], Entry] = {}
+        for entry in (entry for outcome in self.outcomes for entry in outcome.entries):
+            if isinstance(entry, Removed):
+                stored.pop((entry.kind, entry.key), None)
+            else:
+                stored[entry.kind, entry.key] = entry
+        self.world = World.load(stored.values())
 
     def _assert_storable(self, outcome: Outcome) -> None:
         """The keys of the store's tables: one report for each gateway and event, and no command's id twice."""

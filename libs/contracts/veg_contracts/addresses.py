@@ -5,6 +5,8 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import Final
 
 FAMILIES: Final = ("4", "6")
+# A gateway with thousands of sources names each of them several times in one plan, and others look at them in theirs.
+_CACHED_MAX: Final = 65536
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -12,8 +14,7 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-# A gateway with thousands of sources names each of them several times in one plan.
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=_CACHED_MAX)
 def parse(text: str) -> IPv4Interface | IPv6Interface:
     """An address or CIDR.
 
@@ -34,6 +35,7 @@ def family(text: str) -> str:
     return str(parse(text).version)
 
 
+@lru_cache(maxsize=_CACHED_MAX)
 def families(text: str) -> tuple[str, ...]:
     """The family of each member of "v4", "v6" or "v4,v6".
 
@@ -46,6 +48,16 @@ def families(text: str) -> tuple[str, ...]:
     return found
 
 
+def are_valid(text: str) -> bool:
+    """Whether it is "v4", "v6" or "v4,v6"."""
+    try:
+        families(text)
+    except ValueError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=_CACHED_MAX)
 def of_family(text: str, wanted: str) -> str:
     """The member of "v4,v6" that is of the family `wanted`, or the empty string. Garbage is of no family."""
     for part in split(text):
@@ -57,6 +69,7 @@ def of_family(text: str, wanted: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=_CACHED_MAX)
 def masked(text: str) -> str:
     """The CIDR without host bits; a bare address becomes a /32 or /128.
 

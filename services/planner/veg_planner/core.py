@@ -18,8 +18,8 @@ from veg_planner.fold import fold
 from veg_planner.fold.membership import reassign_all
 from veg_planner.invariants import violations
 from veg_planner.plan import Plan, plan
-from veg_planner.state import PartState, Selecting
-from veg_planner.world import FLOOR, INTENT, LOCAL, ORPHAN, PART, REPORT, SELECTING, Entry, Removed, World
+from veg_planner.state import Basis, PartState, Selecting
+from veg_planner.world import BASIS, FLOOR, INTENT, LOCAL, ORPHAN, PART, REPORT, SELECTING, Entry, Removed, World
 
 __all__ = ["Entry", "InvariantError", "Outcome", "Outgoing", "Record", "Removed", "World", "step"]
 
@@ -99,6 +99,7 @@ def _plan_one(world: World, gateway: str, made: _Made) -> set[str]:
         return set()
     if broken := violations(planned.draft):
         raise InvariantError(f"{gateway}: {'; '.join(broken)}")
+    _remember(world, gateway, planned.basis)
     again = _select(world, gateway, planned.selecting)
     _place(world, last, planned)
     new = _next_intent(world, last, planned, made.time)
@@ -118,6 +119,13 @@ def _plan_one(world: World, gateway: str, made: _Made) -> set[str]:
     _forget_if_gone(world, current)
     made.planned.add(gateway)
     return again
+
+
+def _remember(world: World, gateway: str, basis: Basis | None) -> None:
+    if basis is None:
+        world.remove(BASIS, gateway)
+    else:
+        world.put(BASIS, gateway, basis)
 
 
 def _select(world: World, gateway: str, selecting: Selecting | None) -> set[str]:

@@ -166,18 +166,10 @@ def _check_addresses(field: str, items: tuple[str, ...], replicas: int) -> list[
         allowed = f"at least spec.replicas = {replicas} addresses are needed"
         errors.append(FieldError(field=field, value=f"{len(items)} addresses", allowed=allowed))
     for index, item in enumerate(items):
-        if "/" in item or not _is_addresses(item):
+        if "/" in item or not addresses.are_valid(item):
             allowed = 'an address "v4", "v6" or "v4,v6" is allowed'
             errors.append(FieldError(field=f"{field}[{index}]", value=_show(item), allowed=allowed))
     return errors
-
-
-def _is_addresses(text: str) -> bool:
-    try:
-        addresses.families(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _check_pools(spec: Spec) -> list[FieldError]:

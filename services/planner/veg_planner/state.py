@@ -1,9 +1,10 @@
-"""What the world remembers besides the projections of objects: one small value for each thing that was reported."""
+"""What the world remembers besides the projections of objects: what was reported, and what it was last planned from."""
 
+from veg_contracts import addresses
 from veg_contracts.base import Value
 from veg_contracts.intent import NbRows, Source
-from veg_contracts.objects import AnyProjection
-from veg_planner.spec import PodSelector
+from veg_contracts.objects import AnyProjection, Subnet
+from veg_planner.spec import PodSelector, Spec
 
 
 class Stored(Value, frozen=True, kw_only=True):
@@ -32,6 +33,34 @@ class Listing(Value, frozen=True, kw_only=True):
     existing: tuple[str, ...] | None = None
     resource_version: int = 0
     parts: dict[int, tuple[str, ...]] = {}
+
+
+class Network(Value, frozen=True, kw_only=True):
+    """The networks of one gateway, all of them there. `attachment` is the external network, `namespace/name`."""
+
+    vpc: str
+    router: str
+    internal: Subnet
+    external: Subnet
+    attachment: str
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The address families that have a gateway address on both sides: only those can be forwarded."""
+        return tuple(
+            family
+            for family in addresses.FAMILIES
+            if addresses.of_family(self.internal.gateway, family) and addresses.of_family(self.external.gateway, family)
+        )
+
+
+class Basis(Value, frozen=True, kw_only=True):
+    """What a gateway was last planned from. `sources` are those that its policies came to then."""
+
+    gateway_uid: str
+    spec: Spec
+    network: Network
+    sources: tuple[Source, ...]
 
 
 class Selecting(Value, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from veg_contracts.objects import AnyProjection, Deployment, EgressGateway, Pod,
 from veg_planner.spec import FieldError, Spec, parse
 from veg_planner.state import (
     AgentState,
+    Basis,
     Floor,
     Listing,
     LocalGroup,
@@ -41,6 +42,7 @@ PART: Final = "part"  # key "<gateway>/<part>"
 FLOOR: Final = "floor"  # key gateway
 AGENT: Final = "agent"  # key pod uid
 ORPHAN: Final = "orphan"  # key gateway
+BASIS: Final = "basis"  # key gateway
 SELECTING: Final = "selecting"  # key gateway
 MEMBER: Final = "member"  # key logical switch port
 LOCAL: Final = "local"  # key port group
@@ -58,6 +60,7 @@ _TYPES: Final[dict[str, type[Value]]] = {
     FLOOR: Floor,
     AGENT: AgentState,
     ORPHAN: Orphan,
+    BASIS: Basis,
     SELECTING: Selecting,
     MEMBER: Member,
     LOCAL: LocalGroup,
@@ -232,6 +235,9 @@ class World:
 
     def floor(self, gateway: str) -> Floor | None:
         return self._tables[FLOOR].get(gateway)
+
+    def basis(self, gateway: str) -> Basis | None:
+        return self._tables[BASIS].get(gateway)
 
     def agent(self, pod_uid: str) -> AgentState | None:
         return self._tables[AGENT].get(pod_uid)

@@ -1,6 +1,7 @@
 """Gateways of VPCs other than the default one, and gateways that want the same sources."""
 
 import msgspec
+import pytest
 from support.custom_vpc import KEY, SPEC, created2, settle, vpc1
 from support.simulation import GATEWAY, SETTINGS, Simulation, created, gateway, pod
 
@@ -129,3 +130,42 @@ def test_families_that_both_sides_have_are_served() -> None:
     assert config is not None
     assert config.families == ("4", "6")
     assert [source.cidr for source in config.sources] == ["10.18.0.0/16", "fd00:18::/112"]
+
+
+def widest(**changes: object) -> Subnet:
+    """A Subnet of `vpc1` whose CIDR would leave nothing outside."""
+    made = Subnet(name="wide", vpc="vpc1", provider="ovn", cidr="0.0.0.0/0,::/0", gateway="10.0.0.1,fd00::1")
+    return msgspec.structs.replace(made, **changes)
+
+
+def test_a_subnet_that_is_not_validated_counts_as_outside() -> None:
+    """Else its CIDR, whatever it is, would be left out of every policy, and of the drop too: traffic would leak."""
+    simulation = created2(selectors=[{}], bfd={"enabled": True})
+    before = simulation.rows[KEY]
+    assert [policy.action for policy in before.policies] == ["drop", "drop", "reroute"]
+    simulation.see(widest())
+    simulation.answer_all()
+    assert simulation.rows[KEY] == before
+    assert simulation.config[KEY] == simulation.intent(KEY).config
+
+
+@pytest.mark.parametrize("address", ["192.168.9.1/24", "nonsense", ""])
+def test_a_bad_gateway_address_of_a_subnet_makes_no_route(address: str) -> None:
+    simulation = created2(policies=[], selectors=[{}])
+    before = simulation.rows[KEY].static_routes
+    assert before
+    simulation.see(widest(cidr="192.168.9.0/24", gateway=address, validated=True))
+    simulation.answer_all()
+    assert simulation.rows[KEY].static_routes == before
+    assert "192.168.9.0/24" in simulation.rows[KEY].policies[0].match
+
+
+def test_the_gateway_address_of_its_own_subnet_is_no_cidr() -> None:
+    simulation = created2()
+    before = simulation.rows[KEY]
+    subnet = simulation.world.find(Subnet, "subnet1")
+    assert subnet is not None
+    simulation.see(msgspec.structs.replace(subnet, gateway="192.168.0.1/24"))
+    simulation.answer_all()
+    assert "Subnet \"subnet1\": spec.gateway: '192.168.0.1/24': " in simulation.message("Ready", KEY)
+    assert simulation.rows[KEY] == before

@@ -1,10 +1,11 @@
 """Who claims which source: of several gateways of one VPC that name the same CIDR the oldest has it."""
 
-from veg_contracts.objects import EgressGateway
+from veg_planner.plan.basis import kept
 from veg_planner.plan.network import vpc_of
 from veg_planner.plan.notes import Notes
 from veg_planner.plan.sources import blocks
-from veg_planner.spec import FieldError, Spec
+from veg_planner.plan.subject import living
+from veg_planner.spec import Spec
 from veg_planner.world import World
 
 
@@ -19,27 +20,33 @@ def owners(world: World, vpc: str) -> dict[str, str]:
 
 def first_selecting(world: World, vpc: str) -> str:
     """The oldest gateway of the VPC that selects pods by labels; empty when none does."""
-    for gateway in world.gateways():
-        spec = _living_spec(world, gateway)
-        if isinstance(spec, Spec) and spec.selectors and vpc_of(spec, world.settings) == vpc:
-            return gateway
-    return ""
+    return next((gateway for gateway in world.gateways() if _selects(world, gateway, vpc)), "")
 
 
-def _living_spec(world: World, gateway: str) -> Spec | tuple[FieldError, ...] | None:
-    found = world.find(EgressGateway, gateway)
-    return world.spec(gateway) if found is not None and not found.deleting else None
+def _selects(world: World, gateway: str, vpc: str) -> bool:
+    subject, spec = living(world, gateway), world.spec(gateway)
+    if subject is None:
+        return False
+    now = isinstance(spec, Spec) and bool(spec.selectors) and vpc_of(spec, world.settings) == vpc
+    basis = subject.basis
+    before = basis is not None and bool(basis.spec.selectors) and basis.network.vpc == vpc
+    # Where both say the same there is no need to look at the networks.
+    return before if before != now and kept(world, subject) is not None else now
 
 
 def _claimed(world: World, gateway: str, vpc: str) -> list[str]:
-    spec = _living_spec(world, gateway)
-    if spec is None:
+    """What it names; one that goes on with what it was last planned from claims that, and nothing newer."""
+    subject = living(world, gateway)
+    if subject is None:
         return []
+    if (before := kept(world, subject)) is not None:
+        return [source.cidr for source in before.sources] if before.network.vpc == vpc else []
+    spec = world.spec(gateway)
     if isinstance(spec, Spec):
         here = vpc_of(spec, world.settings) == vpc
         return [block.cidr for block in blocks(world, spec, vpc, Notes())] if here else []
-    # A bad edit: its last good rows stay, and so do its claims. Kube-OVN names the router like the VPC.
-    last = world.intent(gateway)
+    # Planned by a planner that did not remember from what. Kube-OVN names the router like the VPC.
+    last = subject.last
     if last is None or last.config is None or last.nb is None or last.nb.router != vpc:
         return []
     return [source.cidr for source in last.config.sources]

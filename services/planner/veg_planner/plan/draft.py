@@ -2,7 +2,7 @@
 
 from veg_contracts.base import Value
 from veg_contracts.intent import GatewayStatus, NbRows, PodConfig, Step, VpcBfdStatus, Workload
-from veg_planner.state import LocalGroup, Selecting
+from veg_planner.state import Basis, LocalGroup, Selecting
 
 
 class Draft(Value, frozen=True, kw_only=True):
@@ -22,12 +22,14 @@ class Draft(Value, frozen=True, kw_only=True):
 
 
 class Plan(Value, frozen=True, kw_only=True):
-    """A draft and why it is so. `selecting` is by what the gateway selects pods from now on; None: by nothing.
+    """A draft and why it is so. `basis` is what it was made from, to be remembered; None: nothing is.
 
-    `local` are its port groups that hold the pods of one node each.
+    `selecting` is by what the gateway selects pods from now on; None: by nothing. `local` are its port groups that hold
+    the pods of one node each.
     """
 
     draft: Draft
     steps: tuple[Step, ...]
+    basis: Basis | None = None
     selecting: Selecting | None = None
     local: dict[str, LocalGroup] = {}

@@ -3,49 +3,37 @@
 import msgspec
 
 from veg_contracts import names
-from veg_contracts.intent import Intent, NbRows, Part, Source
-from veg_contracts.objects import EgressGateway, IPPool, Pod
+from veg_contracts.intent import GatewayStatus, Intent, NbRows, Part, Source
+from veg_contracts.objects import Pod
+from veg_planner.plan import basis as bases
 from veg_planner.plan import bfd, claims, pods, progress, routing
 from veg_planner.plan import config as pod_config
-from veg_planner.plan import network as networks
 from veg_planner.plan.draft import Draft, Plan
-from veg_planner.plan.network import Network
 from veg_planner.plan.notes import Notes
 from veg_planner.plan.pods import Members
 from veg_planner.plan.removal import removal
-from veg_planner.plan.sources import sources
 from veg_planner.plan.status import status
-from veg_planner.plan.subject import Subject
+from veg_planner.plan.subject import Subject, living
 from veg_planner.plan.workload import deployment_name, workload
-from veg_planner.spec import Spec
-from veg_planner.state import LocalGroup, Selecting
+from veg_planner.state import Basis, LocalGroup, Selecting
 from veg_planner.world import World
 
 
 def plan_gateway(world: World, gateway: str) -> Plan:
     """What this gateway should look like now, and why."""
-    notes = Notes()
-    stored = world.stored(EgressGateway.KIND, gateway)
-    last = world.intent(gateway)
-    if stored is None or not isinstance(stored.object, EgressGateway) or stored.object.deleting:
-        return removal(world, gateway, last, notes)
-    same = last is not None and last.gateway_uid == stored.uid
-    subject = Subject(gateway=stored.object, uid=stored.uid, last=last if same else None)
-    spec = world.spec(gateway)
-    if not isinstance(spec, Spec):
-        for error in spec or ():
-            notes.refused("spec", str(error))
-        return _kept(world, subject, notes)
-    _note_not_acted_on(spec, notes)
-    network = networks.resolve(world, spec, notes)
-    if network is None or not _may_change(world, subject, spec, network, notes):
-        return _kept(world, subject, notes)
-    return _planned(world, subject, spec, network, notes)
+    notes, subject = Notes(), living(world, gateway)
+    if subject is None:
+        return removal(world, gateway, world.intent(gateway), notes)
+    now = bases.resolve(world, subject, notes)
+    if now is not None:
+        return _planned(world, subject, now, notes)
+    if subject.basis is not None:
+        return _going_on(world, subject, subject.basis, notes)
+    return _kept(world, subject, notes)
 
 
-def _planned(world: World, subject: Subject, spec: Spec, network: Network, notes: Notes) -> Plan:
-    gateway, uid = subject.gateway, subject.uid
-    wanted = sources(world, spec, network, notes)
+def _planned(world: World, subject: Subject, basis: Basis, notes: Notes) -> Plan:
+    gateway, uid, spec, network, wanted = subject.gateway, subject.uid, basis.spec, basis.network, basis.sources
     team = pods.members(world, gateway.key, uid, network, notes)
     before = subject.last.nb if subject.last is not None else None
     watching = bfd.watch(world, spec, network, before, notes)
@@ -95,6 +83,7 @@ def _planned(world: World, subject: Subject, spec: Spec, network: Network, notes
     return Plan(
         draft=msgspec.structs.replace(draft, status=new),
         steps=notes.steps,
+        basis=basis,
         selecting=Selecting(router=network.router, created_at=gateway.created_at, selectors=spec.selectors)
         if spec.selectors
         else None,
@@ -127,13 +116,34 @@ def _own(gateway: str, wanted: tuple[Source, ...], owners: dict[str, str], notes
     return tuple(source for source in wanted if owners.get(source.cidr, gateway) == gateway)
 
 
-def _kept(world: World, subject: Subject, notes: Notes) -> Plan:
-    """Nothing can be planned: what there was stays as it was, and the status says why."""
-    last = subject.last
-    kept = last.status if last is not None else None
+def _going_on(world: World, subject: Subject, basis: Basis, notes: Notes) -> Plan:
+    """Nothing can be planned from what there is now: what there was goes on, with the pods and sessions of now.
+
+    No pod is rolled. What is wrong is in the status; what is awaited of the pods is in the report alone.
+    """
+    beside = Notes()
+    beside.done("kept", "goes on with the spec and the networks that it was last planned from")
+    plan = _planned(world, subject, basis, beside)
+    draft = msgspec.structs.replace(
+        plan.draft,
+        workload=subject.last.workload if subject.last is not None else None,
+        status=_saying_why(plan.draft.status, subject, notes),
+    )
+    return msgspec.structs.replace(plan, draft=draft, steps=(*notes.steps, *beside.steps))
+
+
+def _saying_why(known: GatewayStatus | None, subject: Subject, notes: Notes) -> GatewayStatus:
+    """The status with what keeps the gateway from being planned."""
     new = status(subject.gateway, 0, subject.gateway.name, (), notes.steps)
-    if kept is not None:
-        new = msgspec.structs.replace(kept, ready=new.ready, phase=new.phase, conditions=new.conditions)
+    if known is None:
+        return new
+    return msgspec.structs.replace(known, ready=new.ready, phase=new.phase, conditions=new.conditions)
+
+
+def _kept(world: World, subject: Subject, notes: Notes) -> Plan:
+    """Nothing can be planned, and it is not known what it ever was planned from: what there was stays as it was."""
+    last = subject.last
+    new = _saying_why(last.status if last is not None else None, subject, notes)
     draft = Draft(
         gateway=subject.gateway.key,
         gateway_uid=subject.uid,
@@ -148,43 +158,6 @@ def _kept(world: World, subject: Subject, notes: Notes) -> Plan:
     groups = last.nb.port_groups if last is not None and last.nb is not None else ()
     local = {group: known for group in groups if (known := world.local_group(group)) is not None}
     return Plan(draft=draft, steps=notes.steps, selecting=selecting, local=local)
-
-
-def _may_change(world: World, subject: Subject, spec: Spec, network: Network, notes: Notes) -> bool:
-    """Whether this spec can be acted on at all."""
-    workload_before = subject.last.workload if subject.last is not None else None
-    name = deployment_name(subject.gateway, spec)
-    if workload_before is not None and workload_before.name != name:
-        text = f"spec.prefix: {spec.prefix!r}: This field is immutable. The Deployment is {workload_before.name!r}"
-        notes.refused("spec", text)
-        return False
-    if not (spec.image or world.settings.image):
-        notes.refused("spec", "spec.image: '': the planner has no default image, so one is needed here")
-        return False
-    return _check_pools(world, spec, network, notes)
-
-
-def _check_pools(world: World, spec: Spec, network: Network, notes: Notes) -> bool:
-    fine = True
-    for field, name, subnet in (
-        ("spec.internalIPPool", spec.internal_ip_pool, network.internal),
-        ("spec.externalIPPool", spec.external_ip_pool, network.external),
-    ):
-        pool = world.find(IPPool, name) if name else None
-        if name and pool is None:
-            notes.waits("pool", f'{field}: IPPool "{name}" does not exist')
-        elif pool is not None and pool.subnet != subnet.name:
-            notes.refused("pool", f'{field}: IPPool "{name}" is of Subnet "{pool.subnet}", not of "{subnet.name}"')
-        else:
-            continue
-        fine = False
-    return fine
-
-
-def _note_not_acted_on(spec: Spec, notes: Notes) -> None:
-    """What is accepted and has no effect as the spec is. It is said; it is never ignored silently."""
-    if spec.traffic_policy == "Local" and not spec.bfd.enabled:
-        notes.done("not acted on", "spec.trafficPolicy: 'Local' has an effect only with spec.bfd.enabled: true")
 
 
 def _settled(world: World, last: Intent | None, rows: NbRows) -> bool:

@@ -1,31 +1,14 @@
 """Where a gateway stands: its VPC's router, its internal and external subnet, and the attachment between them."""
 
 from veg_contracts import addresses
-from veg_contracts.base import Value
 from veg_contracts.configuration import PlannerSettings
 from veg_contracts.objects import NetworkAttachment, Subnet, Vpc
 from veg_planner.plan.notes import Notes
 from veg_planner.spec import Spec
+from veg_planner.state import Network
 from veg_planner.world import World
 
-
-class Network(Value, frozen=True, kw_only=True):
-    """The networks of one gateway, all of them there. `attachment` is the external network, `namespace/name`."""
-
-    vpc: str
-    router: str
-    internal: Subnet
-    external: Subnet
-    attachment: str
-
-    @property
-    def families(self) -> tuple[str, ...]:
-        """The address families that have a gateway address on both sides: only those can be forwarded."""
-        return tuple(
-            family
-            for family in addresses.FAMILIES
-            if addresses.of_family(self.internal.gateway, family) and addresses.of_family(self.external.gateway, family)
-        )
+__all__ = ["Network", "resolve", "vpc_of"]
 
 
 def vpc_of(spec: Spec, settings: PlannerSettings) -> str:
@@ -83,9 +66,7 @@ def _subnet(world: World, field: str, name: str, notes: Notes) -> Subnet | None:
         notes.waits("subnet", f'{field}: Subnet "{name}" does not exist')
         return None
     for what, text in (("spec.cidrBlock", subnet.cidr), ("spec.gateway", subnet.gateway)):
-        try:
-            addresses.families(text)
-        except ValueError:
+        if not addresses.are_valid(text) or (what == "spec.gateway" and "/" in text):
             notes.waits("subnet", f'{field}: Subnet "{name}": {what}: {text!r}: "v4", "v6" or "v4,v6" is needed')
             return None
     return subnet

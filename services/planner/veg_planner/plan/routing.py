@@ -58,16 +58,23 @@ class Routing(Value, frozen=True, kw_only=True):
 
 
 def subnets_inside(world: World, vpc: str) -> tuple[Inside, ...]:
-    """The overlay subnets of a VPC, sorted by family and address."""
+    """The overlay subnets of a VPC, sorted by family and address.
+
+    One that Kube-OVN has not validated is none: nobody knows that its CIDR is inside, and what is inside is kept from
+    every policy and drop. A gateway that is no plain address is left out.
+    """
     found: set[tuple[str, str, str]] = set()
     for stored in world.objects(Subnet.KIND):
         subnet = stored.object
         overlay = isinstance(subnet, Subnet) and subnet.provider in ("", "ovn") and not subnet.deleting
         if not isinstance(subnet, Subnet) or not overlay or (subnet.vpc or world.settings.default_vpc) != vpc:
             continue
+        if not subnet.validated:
+            continue
         for family in addresses.FAMILIES:
             if cidr := addresses.of_family(subnet.cidr, family):
-                found.add((family, addresses.masked(cidr), addresses.of_family(subnet.gateway, family)))
+                gateway = addresses.of_family(subnet.gateway, family)
+                found.add((family, addresses.masked(cidr), "" if "/" in gateway else gateway))
     made = (Inside(family=family, cidr=cidr, gateway=gateway) for family, cidr, gateway in found)
     return tuple(sorted(made, key=lambda item: (order(item.cidr), item.gateway)))
 
