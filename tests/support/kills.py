@@ -51,6 +51,20 @@ class LinkDown(Kill):
         self._in(self.lab.name, "ip", "link", "set", self._outer, "up")
 
 
+class Deaf(Kill):
+    """The pod hears no BFD packet any more and is still heard: to OVN the session is in "init" then, not "down"."""
+
+    def do(self) -> None:
+        self._rule("-I")
+
+    def undo(self) -> None:
+        self._rule("-D")
+
+    def _rule(self, verb: str) -> None:
+        rule = ["PREROUTING", "-p", "udp", "--dport", "3784", "-j", "DROP"]
+        self._in(self.namespace, "iptables", "-w", "-t", "raw", verb, *rule)
+
+
 class SpeakerKilled(Kill):
     """`kill -9` of the BFD speaker. The pod goes on forwarding, and Kubernetes starts the speaker again."""
 
