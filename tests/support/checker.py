@@ -49,7 +49,7 @@ def _bfd_ports(around: Snapshot) -> Iterator[str]:
     """What a Vpc says of its BFD port is so, and no port of ours is there that none wants."""
     vpcs = {vpc["metadata"]["name"]: vpc for vpc in around.kind("Vpc")}
     ports = {row["name"]: row for row in around.tables[_PORT]}
-    wanted = {name for name, vpc in vpcs.items() if (vpc["spec"].get("bfdPort") or {}).get("enabled")}
+    wanted = {name for name, vpc in vpcs.items() if (vpc.get("spec", {}).get("bfdPort") or {}).get("enabled")}
     for name, vpc in vpcs.items():
         said = (vpc.get("status") or {}).get("bfdPort") or {}
         found = ports.get(said.get("name", ""), {}).get("networks", [])
