@@ -72,10 +72,11 @@ class Bench:
         self.seen.look()
         flow = traffic.Flow(f"{name}0", "4")
         victim = next(pod for pod, ips in pods.items() if self.seen.sources[flow] in ips)
+        gone = self._clients_beside(victim) if way == "node fail" else set()  # a node takes its clients along
         served = [
             flow
             for flow, source in self.seen.sources.items()
-            if flow.client.startswith(name) and source in pods[victim]
+            if flow.client.startswith(name) and flow.client not in gone and source in pods[victim]
         ]
         kill = WAYS[way](self.lab, victim)
         began = time.time()
@@ -92,6 +93,11 @@ class Bench:
         kill.undo()
         self.lab.ready(name, 2)
         time.sleep(0.3)
+
+    def _clients_beside(self, pod: str) -> set[str]:
+        """The pods on the node of a gateway pod, clients among them."""
+        nodes = {item["metadata"]["name"]: item["spec"].get("nodeName") for item in self.lab.get("pod")["items"]}
+        return {name for name, node in nodes.items() if node == nodes[pod]}
 
     def hits(self, how: str, way: str) -> int:
         """How often each family was hit at least."""
