@@ -30,6 +30,7 @@ from support.kills import WAYS  # noqa: E402
 from support.lab import Lab  # noqa: E402
 from support.vpcs import attachment, egress, subnet  # noqa: E402
 
+_KILLS_PER_HIT_MAX: Final = 5  # a victim may serve nobody, but not for ever
 _WINDOW_S: Final = 1.5  # an outage longer than this is measured as this long, and fails the target anyway
 _BFD: Final = {"enabled": True, "minRX": 100, "minTX": 100, "multiplier": 3}
 _CLIENTS: Final = 4
@@ -276,8 +277,12 @@ def _run(bench: Bench, cases: list[tuple[str, str]], runs: int) -> None:
     """Each case until every family was hit so often: who serves a client in one may serve nobody in the other."""
     total, began = len(cases) * runs, time.monotonic()
     for number, (how, way) in enumerate(cases):
+        kills = 0
         while bench.hits(how, way) < runs:
+            if kills == _KILLS_PER_HIT_MAX * runs:
+                raise SystemExit(f"{how}, {way}: {kills} kills hit no client often enough: where do they stand?")
             bench.kill(how, way)
+            kills += 1
             done = number * runs + bench.hits(how, way)
             left_s = (time.monotonic() - began) / max(done, 1) * (total - done)
             last = ", ".join(f"IPv{s.family} {s.outage:.0f} ms" for s in bench.samples[-2:])
