@@ -12,6 +12,8 @@ from ovsdbapp.backend.ovs_idl import idlutils
 from ovsdbapp.backend.ovs_idl.connection import OvsdbIdl
 
 from veg_contracts.names import OVSDB_LOCK, OWNER_KEY, bfd_port
+from veg_ovn_writer import direct
+from veg_ovn_writer.direct import DATABASE
 from veg_ovn_writer.errors import CannotApplyError, NotNowError
 from veg_ovn_writer.tables import BFD, PORT_GROUP, TABLES
 from veg_ovn_writer.tables.base import EXTERNAL_IDS, PORT, ROUTER, Table
@@ -20,7 +22,6 @@ from veg_ovn_writer.tables.port_group import PORTS
 from veg_runtime import clock, logs
 
 NB_GLOBAL: Final = "NB_Global"
-DATABASE: Final = "OVN_Northbound"
 
 # The library probes TCP and SSL only. A server that is alive but stuck would hold us on a Unix socket too.
 _PROBE_INTERVAL_MS: Final = 5000
@@ -96,6 +97,7 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
 
     def __init__(self, remote: str, plan: "_Plan", signals: Signals) -> None:
         super().__init__(remote, plan.helper)
+        self._remotes = remote
         self.epoch = 0
         self.standing = Standing.LOST
         self.owned: dict[str, dict[UUID, str]] = {name: {} for name in (*(t.name for t in TABLES), *BFD_PORT_COLUMNS)}
@@ -223,6 +225,15 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
         """The logical switch port of that name, if there is one."""
         uuid = self._names[PORT].get(name)
         return uuid if uuid is not None and uuid in self.tables[PORT].rows else None
+
+    def port_ids(self, name: str) -> dict[str, str]:
+        """The external_ids of the logical switch port of that name, asked for: no copy of all ports' is kept for that.
+
+        Raises:
+            NotNowError: no server answers.
+        """
+        rows = direct.select(self._remotes, PORT, ["name", "==", name], EXTERNAL_IDS)
+        return dict(rows[0][EXTERNAL_IDS][1]) if rows else {}
 
     def named(self, table: str, name: str) -> idl.Row | None:
         """The one row of that name in a table of unique names that we have whole, whoever owns it."""

@@ -1,5 +1,6 @@
 """The writer as a process, commands as the planner sends them, and what the streams and the database say."""
 
+import shlex
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -200,6 +201,11 @@ def found(nb: Ovsdb) -> dict[str, list[dict[str, Any]]]:
         )
         for router in nb.rows("Logical_Router", "name", "policies")
     }
+
+
+def told_to(message: str) -> list[str]:
+    """The words for ovn-nbctl that the message of a failure tells somebody to say, as a shell would take them."""
+    return shlex.split(message.partition("ovn-nbctl ")[2])
 
 
 def add_ports(nb: Ovsdb, *names: str, switch: str = "subnet1") -> None:
