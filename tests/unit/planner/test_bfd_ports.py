@@ -70,7 +70,7 @@ def test_k7_a_malformed_annotation_is_named() -> None:
 def test_a_port_of_kube_ovn_gets_a_stub_peer_while_a_gateway_uses_it() -> None:
     theirs = vpc(status_name="bfd@ovn-cluster", status_ip=PEER)
     simulation = prepared(theirs, manage_bfd_ports=False)
-    assert simulation.rows["ovn-cluster"] == NbRows(router="ovn-cluster", bfd_port=PEER_ONLY)
+    assert simulation.rows["ovn-cluster"] == NbRows(bfd_port=PEER_ONLY)
     assert simulation.commands(EnsureVpcStatus) == [], "its status is its maker's"
     assert sessions(simulation) == [("bfd@ovn-cluster", ONE), ("bfd@ovn-cluster", TWO)]
     simulation.create(replicas=2, bfd={"enabled": False}, generation=2)

@@ -66,12 +66,12 @@ def _peer(world: World, vpc: Vpc, uid: str, notes: Notes) -> Plan:
     used = any(
         isinstance(spec, Spec) and spec.bfd.enabled and vpc_of(spec, world.settings) == vpc.name for spec in specs
     )
-    if not used or port is None or port.status_name != name or not vpc.router:
+    if not used or port is None or port.status_name != name:
         notes.done("bfd port", "it is Kube-OVN's to make (VEG_MANAGE_BFD_PORTS)")
         return Plan(draft=Draft(gateway=vpc.name, gateway_uid=uid, nb=NbRows()), steps=notes.steps)
     notes.done("bfd port", f"router port {name} is Kube-OVN's: it gets a stub peer, and is used as it is")
     peer = BfdRouterPort(name=name, mac="", networks=(), chassis=(), peer_only=True)
-    rows = NbRows(router=vpc.router, bfd_port=peer)
+    rows = NbRows(bfd_port=peer)  # a switch hangs on no router
     return Plan(draft=Draft(gateway=vpc.name, gateway_uid=uid, nb=rows), steps=notes.steps)
 
 
