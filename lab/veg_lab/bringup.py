@@ -96,7 +96,7 @@ def _start_control_plane(lab: Lab) -> None:
 
 def _apply_objects(lab: Lab) -> None:
     """CRDs first, then what needs them."""
-    crds = (REPOSITORY / "lab" / "crds", REPOSITORY / "crds")
+    crds = (REPOSITORY / "lab" / "crds", REPOSITORY / "crds" / "kubeovn.io")
     with step("CRDs"):
         definitions = [directory for directory in crds if any(directory.glob("*.yaml"))]
         _apply(lab, definitions)
@@ -104,7 +104,7 @@ def _apply_objects(lab: Lab) -> None:
             wait = ("wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
             netns.run(control_plane.kubectl(lab, *wait))
     with step("RBAC and the objects of lab/manifests"):
-        rbac = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac.yaml"
+        rbac = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac" / "kubeovn.io.yaml"
         _apply(lab, [_MANIFESTS, *([rbac] if rbac.exists() else [])])
         services.ensure_agent_secret(lab)
 
