@@ -55,7 +55,8 @@ def ensure(replica: Replica, txn: idl.Transaction, gateway: str, rows: NbRows) -
     sessions = _sessions(replica, gateway, rows)
     for operation in operations:
         _carry_out(replica, txn, _Owner(gateway, sessions), operation)
-    router = _router(replica, rows.router) if rows.bfd_port is not None else None
+    on_router = rows.bfd_port is not None and not rows.bfd_port.peer_only
+    router = _router(replica, rows.router) if on_router else None
     whose = bfd_port.ensure(replica, txn, gateway, router, rows.bfd_port)
     # OVSDB carries this out on the server, together with the rows and only if there are any: two writers of nb_cfg
     # never get the same number, and the number confirms these very rows.

@@ -2,7 +2,8 @@
 
 They are one thing made of several rows, so they are read and written as one, unlike the rows of `tables`. A router port
 of that name that is not ours is somebody's BFD port all the same: it is used, and nothing of it is touched. What is
-ours says so itself, by our key (docs/decisions/0013), down to each chassis. Runs in the connection's thread.
+ours says so itself, by our key (docs/decisions/0013), down to each chassis. Where it is known that the port is
+Kube-OVN's, the stub switch alone is wanted (`peer_only`). Runs in the connection's thread.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,7 +30,7 @@ from veg_ovn_writer.tables.port_group import PORTS
 _PRIORITY_MAX: Final = 100  # of the chassis that is preferred, as Kube-OVN counts; each further one has one less
 _OPTIONS: Final = {"bfd-only": "true"}
 _GROUP_OF: Final = "ha_chassis_group"
-OURS, FOREIGN = "ours", "foreign"
+OURS, FOREIGN, PEER = "ours", "foreign", "peer"
 
 
 @dataclass(slots=True)
@@ -60,20 +61,19 @@ def read(replica: Replica) -> dict[str, tuple[str, BfdRouterPort]]:
 def ensure(
     replica: Replica, txn: idl.Transaction, vpc: str, router: idl.Row | None, wanted: BfdRouterPort | None
 ) -> str:
-    """Make the BFD port of `vpc` on its router what is wanted, or have none; whose it is, empty for none.
+    """Make the BFD port of `vpc` on its router what is wanted, or have none; what of it is ours, empty for none.
 
     Raises:
         CannotApplyError: a row with a name of ours is there and not ours.
         NotNowError: no server answers.
     """
     parts = _parts(replica, vpc).get(vpc, _Parts())
+    if wanted is not None and wanted.peer_only:
+        _ensure_peer(replica, txn, vpc, wanted, parts)
+        return PEER
     other = _other(replica, vpc, wanted) if wanted is not None else None
     if wanted is None or router is None or other is not None:
-        keeps = parts.group is not None and other is not None and parts.group.uuid in references(other, _GROUP_OF)
-        for row in parts:
-            if not (keeps and row is parts.group):
-                row.verify(EXTERNAL_IDS)
-                _remove(replica, row)
+        _remove_all(replica, parts, other)
         return FOREIGN if other is not None else ""
     routers = _routers(replica, parts.port) if parts.port is not None else []
     if routers == [router] and _value(replica, vpc, parts) == wanted:
@@ -89,6 +89,25 @@ def ensure(
         parts.port = None  # one that was elsewhere goes with that
     _write(replica, txn, vpc, router, wanted, parts)
     return OURS
+
+
+def _ensure_peer(replica: Replica, txn: idl.Transaction, vpc: str, wanted: BfdRouterPort, parts: _Parts) -> None:
+    """Only the stub switch is ours."""
+    if parts.switch is not None and _value(replica, vpc, parts) == wanted:
+        return
+    rest = _Parts(port=parts.port, group=parts.group, strays=parts.strays)
+    there = replica.named(ROUTER_PORT, bfd_port(vpc))
+    _remove_all(replica, rest, there if parts.port is None else None)
+    _write_peer(replica, txn, vpc, parts.switch)
+
+
+def _remove_all(replica: Replica, parts: _Parts, other: idl.Row | None) -> None:
+    """Remove these rows of ours, but leave the group to the port of another one that uses it."""
+    keeps = parts.group is not None and other is not None and parts.group.uuid in references(other, _GROUP_OF)
+    for row in parts:
+        if not (keeps and row is parts.group):
+            row.verify(EXTERNAL_IDS)
+            _remove(replica, row)
 
 
 def gone(replica: Replica, vpcs: Iterable[str]) -> list[str]:
@@ -115,6 +134,8 @@ def _parts(replica: Replica, vpc: str | None = None) -> dict[str, _Parts]:
 def _value(replica: Replica, vpc: str, parts: _Parts) -> BfdRouterPort:
     port, group, peer = parts.port, parts.group, replica.port(_peer(vpc))
     whole = not parts.strays and peer is not None and _has(parts.switch, stub_switch_owner_ids(vpc))
+    if port is None and group is None and not parts.strays:
+        return BfdRouterPort(name=bfd_port(vpc), mac="", networks=(), chassis=(), intact=whole, peer_only=True)
     whole = whole and _has(port, bfd_port_owner_ids(vpc)) and _has(group, chassis_group_owner_ids(vpc))
     intact = whole and port is not None and group is not None and group.uuid in references(port, _GROUP_OF)
     members = _members(replica, group)

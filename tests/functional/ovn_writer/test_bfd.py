@@ -237,6 +237,33 @@ def test_a_port_that_another_one_makes_in_place_of_ours_keeps_our_group_if_it_us
     assert nb.rows("Logical_Switch") == []
 
 
+def test_a_port_of_kube_ovn_gets_a_stub_peer_and_is_not_touched(nb: Ovsdb, bus: Bus) -> None:
+    nb.nbctl("lrp-add", ROUTER, PORT, "00:00:00:00:00:01", "10.255.255.255/32")
+    before = nb.rows("Logical_Router_Port")
+    rows = NbRows(bfd_port=BfdRouterPort(name=PORT, mac="", networks=(), chassis=(), peer_only=True))
+    assert apply(bus, 1, rows, "vpc1").detail["bfd_port"] == "peer"
+    (switch,) = nb.rows("Logical_Switch")
+    assert switch["name"] == PORT
+    assert "vendor" not in switch["external_ids"], "Kube-OVN removes switches of its vendor that it does not know"
+    (peer,) = nb.rows("Logical_Switch_Port")
+    assert (peer["type"], peer["options"]) == ("router", {"router-port": PORT})
+    nb.nbctl("ls-del", PORT)
+    seen = bus.wait_observed("drift")
+    assert (seen.gateway, seen.before, seen.after) == ("vpc1", (rows,), ())
+    bus.send(command(1, rows, "vpc1", number="-again"))
+    bus.wait_event("uid-vpc1/1/nb-again/applied")
+    assert len(nb.rows("Logical_Switch_Port")) == 1
+    apply(bus, 2, NbRows(), "vpc1")
+    assert (nb.rows("Logical_Switch"), nb.rows("Logical_Router_Port")) == ([], before)
+
+
+def test_a_port_of_ours_becomes_a_peer_alone(nb: Ovsdb, bus: Bus) -> None:
+    apply(bus, 1, NbRows(router=ROUTER, bfd_port=ROUTER_PORT), "vpc1")
+    apply(bus, 2, NbRows(bfd_port=BfdRouterPort(name=PORT, mac="", networks=(), chassis=(), peer_only=True)), "vpc1")
+    assert (nb.rows("Logical_Router_Port"), nb.rows("HA_Chassis_Group")) == ([], [])
+    assert [row["name"] for row in nb.rows("Logical_Switch")] == [PORT]
+
+
 def test_a_session_that_others_refer_to_goes_all_the_same(nb: Ovsdb, bus: Bus) -> None:
     apply(bus, 1, WATCHED)
     nb.nbctl("--policy=dst-ip", "lr-route-add", ROUTER, "10.9.0.0/16", ONE)
