@@ -54,6 +54,12 @@ class Policies:
         return [ip for policy in policies for ip in policy.nexthops]
 
     @property
+    def watched(self) -> list[str]:
+        """The pods to whose sessions the rows refer that send traffic."""
+        policies = [policy for policy in self.rows.policies if policy.priority == names.PRIORITY_CLUSTER]
+        return [ip for policy in policies for ip in policy.bfd_sessions]
+
+    @property
     def anchors(self) -> list[str]:
         return [route.nexthop for route in self.rows.static_routes if route.route_table]
 
@@ -76,3 +82,7 @@ class StaticRoutes(Policies):
     @property
     def nexthops(self) -> list[str]:
         return [route.nexthop for route in self.routes]
+
+    @property
+    def watched(self) -> list[str]:
+        return [route.bfd for route in self.routes if route.bfd]

@@ -55,12 +55,16 @@ class Network(Value, frozen=True, kw_only=True):
 
 
 class Basis(Value, frozen=True, kw_only=True):
-    """What a gateway was last planned from. `sources` are those that its policies came to then."""
+    """What a gateway was last planned from. `sources` are those that its policies came to then.
+
+    `spared` are the addresses of pods that had traffic when BFD came to them, and kept it (plan/bfd).
+    """
 
     gateway_uid: str
     spec: Spec
     network: Network
     sources: tuple[Source, ...]
+    spared: tuple[str, ...] = ()
 
 
 class Selecting(Value, frozen=True, kw_only=True):
