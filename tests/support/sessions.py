@@ -40,8 +40,8 @@ class Policies:
             self.simulation.session(ip, status, gateway=self.key, vpc=self.vpc)
         self.simulation.answer_all()
 
-    def tick(self, at: str, *, sessions_only: bool = False) -> None:
-        self.simulation.happen(Ticked(at=at, sessions_only=sessions_only))
+    def tick(self, at: str, *, early: bool = False) -> None:
+        self.simulation.happen(Ticked(at=at, early=early))
         self.simulation.answer_all()
 
     @property

@@ -76,7 +76,7 @@ def test_what_flaps_is_held_back_and_still_watched(made: Made) -> None:
     )
     gateway.tick("2026-01-01T00:00:09Z")
     assert gateway.nexthops == [two]
-    gateway.tick("2026-01-01T00:00:11Z", sessions_only=True)
+    gateway.tick("2026-01-01T00:00:11Z", early=True)
     assert gateway.nexthops == [one, two]
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from veg_contracts import names
 from veg_contracts.intent import Condition, GatewayStatus, Step, WorkloadStatus
 from veg_contracts.objects import EgressGateway
+from veg_planner.plan import stability
 from veg_planner.plan.bfd import PANIC
 from veg_planner.plan.pods import Member
 
@@ -21,6 +22,7 @@ def status(
     conditions = (
         _validated(gateway, steps),
         *_acted_on(gateway, steps),
+        *_stable(gateway, steps),
         _ready(gateway, blocking, len(serving)),
     )
     return GatewayStatus(
@@ -51,6 +53,12 @@ def _acted_on(gateway: EgressGateway, steps: tuple[Step, ...]) -> tuple[Conditio
     """Only present while there is something that is accepted but not acted on."""
     texts = [step.text for step in steps if step.topic == "not acted on"]
     return (_condition(gateway, "ActedOn", "False", "NotYetActedOn", texts),) if texts else ()
+
+
+def _stable(gateway: EgressGateway, steps: tuple[Step, ...]) -> tuple[Condition, ...]:
+    """Only present while somebody else changes our rows again and again."""
+    texts = [step.text for step in steps if step.topic == stability.TOPIC]
+    return (_condition(gateway, "Stable", "False", "RepairedRepeatedly", texts),) if texts else ()
 
 
 def _ready(gateway: EgressGateway, blocking: list[Step], serving: int) -> Condition:
