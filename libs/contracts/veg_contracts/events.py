@@ -204,11 +204,12 @@ class SpeakerChanged(Value, frozen=True, kw_only=True):
 class Ticked(Value, frozen=True, kw_only=True):
     """Time passed: what failed may be tried again. The planner appends it itself.
 
-    `sessions_only`: it came early, to let go of BFD sessions that were held back until now; nothing else looks at it.
+    `early`: it came before its time, for what was only until now: BFD sessions held back, and repairs that count.
+    Nothing else looks at it.
     """
 
     at: str
-    sessions_only: bool = False
+    early: bool = False
 
 
 class PlannerConfigured(Value, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from veg_planner.state import (
     Member,
     Orphan,
     PartState,
+    Repairs,
     Selecting,
     SessionState,
     Stored,
@@ -33,6 +34,7 @@ from veg_planner.state import (
     Streams,
     Tombstone,
 )
+from veg_planner.times import later
 
 OBJECT: Final = "object"  # key "<Kind>/<object key>"
 TOMBSTONE: Final = "tombstone"  # key uid
@@ -48,6 +50,7 @@ SELECTING: Final = "selecting"  # key gateway
 MEMBER: Final = "member"  # key logical switch port
 LOCAL: Final = "local"  # key port group
 SESSION: Final = "session"  # key "<gateway>/<address of the pod>"
+REPAIRS: Final = "repairs"  # key gateway, or Vpc
 SETTINGS: Final = "settings"  # key "planner"
 STREAMS: Final = "streams"  # key "bus"
 ROUTES: Final = "routes"  # key router
@@ -67,6 +70,7 @@ _TYPES: Final[dict[str, type[Value]]] = {
     MEMBER: Member,
     LOCAL: LocalGroup,
     SESSION: SessionState,
+    REPAIRS: Repairs,
     SETTINGS: PlannerSettings,
     STREAMS: Streams,
     ROUTES: StrangeRoutes,
@@ -298,6 +302,20 @@ class World:
         """The sessions that have been held back long enough at this time, with their keys, sorted."""
         held = ((key, self._tables[SESSION][key]) for key in sorted(self._held))
         return [(key, session) for key, session in held if session.held_until <= at]
+
+    def repairs(self, subject: str) -> Repairs:
+        """When somebody else changed rows of this gateway or Vpc."""
+        repairs: Repairs = self._tables[REPAIRS].get(subject, Repairs())
+        return repairs
+
+    def repaired(self) -> list[str]:
+        """The gateways and Vpcs of which somebody else changed rows lately, sorted."""
+        return sorted(self._tables[REPAIRS])
+
+    def overdue_repairs(self, at: str) -> list[str]:
+        """Those of whose repairs some that are said are so long ago that they count no more, sorted."""
+        since = later(at, -Repairs.WINDOW_S)
+        return [one for one in self.repaired() if any(found[0] <= since for found in self.repairs(one).often.values())]
 
     # Who is in which port group: pods that are selected by labels, and pods by node.
 
