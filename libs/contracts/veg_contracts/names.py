@@ -53,6 +53,10 @@ OWNER_KEY: Final = "vpc-egress-gateway.io/owner"
 GATEWAY_KEY: Final = "vpc-egress-gateway"
 _VENDOR: Final = "kube-ovn"
 
+# Why a gateway is not ready, in its condition Ready: these are worth a warning.
+REASON_REFUSED: Final = "ReconcileRefused"
+REASON_PANIC: Final = "PanicMode"
+
 _LABEL_VALUE_LENGTH_MAX: Final = 63  # Kubernetes: "Labels and Selectors", syntax and character set
 _LABEL_PREFIX_LENGTH: Final = 54  # + "-" + 8 hex digits = 63
 

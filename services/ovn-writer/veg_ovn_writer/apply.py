@@ -10,7 +10,7 @@ from ovs.db import data, error, idl
 
 from veg_contracts.intent import NbRows
 from veg_contracts.names import OWNER_KEY
-from veg_ovn_writer import bfd_port, groups, snapshot
+from veg_ovn_writer import bfd_port, groups, snapshot, strange
 from veg_ovn_writer.differ import AmbiguousRowsError, Delete, Detach, Insert, Operation, Update, diff
 from veg_ovn_writer.errors import CannotApplyError, taken
 from veg_ovn_writer.replica import Replica
@@ -35,7 +35,8 @@ def ensure(replica: Replica, txn: idl.Transaction, gateway: str, rows: NbRows) -
     Also the rows as they are now: an older schema may lack an optional column.
 
     Raises:
-        CannotApplyError: a router, table or column is not there, or a value does not fit its column.
+        CannotApplyError: a router, table or column is not there, a value does not fit its column, or another one's row
+            is in the way.
         NotNowError: the database is not set up yet.
     """
     found = snapshot.read(replica, gateway).get(gateway, {})
@@ -49,6 +50,8 @@ def ensure(replica: Replica, txn: idl.Transaction, gateway: str, rows: NbRows) -
             replica.check_schema(table)
             if table.parent_column:
                 _router(replica, rows.router)
+    if rows.static_routes:
+        strange.check(replica, _router(replica, rows.router), rows)
     sessions = _sessions(replica, gateway, rows)
     for operation in operations:
         _carry_out(replica, txn, _Owner(gateway, sessions), operation)

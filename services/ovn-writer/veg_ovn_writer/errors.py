@@ -26,12 +26,16 @@ def taken(table: str, row: str, record: str, ids: Mapping[str, str], owner: str)
     To take over a row of somebody else is a command that somebody gives, and never a choice of ours: here is that
     command. `record` is what ovn-nbctl finds the row by.
     """
-    shown = ", ".join(f"{key}={value}" for key, value in sorted(ids.items()))[:_IDS_LENGTH_MAX]
     return CannotApplyError(
-        f"{table} {row} is there already and is not of {owner}. It seems to be {_whose(ids)}; "
-        f"its external_ids are {{{shown}}}. Remove it, or give it to {owner}: "
+        f"{table} {row} is there already and is not of {owner}: {describe(ids)}. Remove it, or give it to {owner}: "
         f'ovn-nbctl set {table} {record} external_ids:"{OWNER_KEY}"={owner}'
     )
+
+
+def describe(ids: Mapping[str, str]) -> str:
+    """Whose a row that is not ours seems to be, as a sentence."""
+    shown = ", ".join(f"{key}={value}" for key, value in sorted(ids.items()))[:_IDS_LENGTH_MAX]
+    return f"it seems to be {_whose(ids)}, its external_ids are {{{shown}}}"
 
 
 def _whose(ids: Mapping[str, str]) -> str:

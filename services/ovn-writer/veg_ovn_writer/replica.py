@@ -15,7 +15,8 @@ from veg_contracts.names import OVSDB_LOCK, OWNER_KEY, bfd_port
 from veg_ovn_writer import direct
 from veg_ovn_writer.direct import DATABASE
 from veg_ovn_writer.errors import CannotApplyError, NotNowError
-from veg_ovn_writer.tables import BFD, PORT_GROUP, TABLES
+from veg_ovn_writer.strange import Group, group_of
+from veg_ovn_writer.tables import BFD, PORT_GROUP, ROUTE, TABLES
 from veg_ovn_writer.tables.base import EXTERNAL_IDS, PORT, ROUTER, Table
 from veg_ovn_writer.tables.bfd import STATUS
 from veg_ovn_writer.tables.port_group import PORTS
@@ -92,7 +93,8 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
 
     `lacking` names, for each table, the optional columns that the server's schema does not have. `owned` has, for each
     table, the rows with an owner, and who it is; it may still name rows of a copy that was thrown away when the
-    connection was lost. `epoch` counts how often the replica began to serve: in between, anything may have changed.
+    connection was lost. So may `strange`, the src-ip routes that are not ours. `epoch` counts how often the replica
+    began to serve: in between, anything may have changed.
     """
 
     def __init__(self, remote: str, plan: "_Plan", signals: Signals) -> None:
@@ -107,6 +109,7 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
         self._names: dict[str, dict[str, UUID]] = {PORT: {}, PORT_GROUP.name: {}, ROUTER_PORT: {}, GROUP: {}}
         self._sessions: dict[tuple[str, str], UUID] = {}
         self._news = News()
+        self.strange: dict[UUID, Group] = {}
         session: Session = self._session
         session.reconnect.set_probe_interval(_PROBE_INTERVAL_MS)
         session.reconnect.set_backoff(_BACKOFF_MS, _BACKOFF_MS)
@@ -135,6 +138,8 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
             self._tell_session(row, updates, gone=gone)
         if name in self._names:
             self._index(self._names[name], row, updates, gone=gone)
+        if name == ROUTE.name and self._note_strange(row, gone=gone):
+            self._signals.rows()
         if name == NB_GLOBAL:
             self._signals.confirmed()
         elif name == PORT:
@@ -147,6 +152,13 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
             self._signals.rows()
             if name == PORT_GROUP.name and not gone:
                 self._note(owner=self.owned[name].get(row.uuid))
+
+    def _note_strange(self, row: idl.Row, *, gone: bool) -> bool:
+        """Keep the index of routes that are not ours; whether that changes it."""
+        before, after = self.strange.pop(row.uuid, None), None if gone else group_of(row)
+        if after is not None:
+            self.strange[row.uuid] = after
+        return before != after
 
     def _tell_session(self, row: idl.Row, updates: idl.Row | None, *, gone: bool) -> None:
         """At once, and from here: it is what a failover waits for. A row that becomes ours again has a status, too."""

@@ -26,12 +26,15 @@ from veg_planner.state import (
     Member,
     Orphan,
     PartState,
+    Repairs,
     Selecting,
     SessionState,
     Stored,
+    StrangeRoutes,
     Streams,
     Tombstone,
 )
+from veg_planner.times import later
 
 OBJECT: Final = "object"  # key "<Kind>/<object key>"
 TOMBSTONE: Final = "tombstone"  # key uid
@@ -47,8 +50,10 @@ SELECTING: Final = "selecting"  # key gateway
 MEMBER: Final = "member"  # key logical switch port
 LOCAL: Final = "local"  # key port group
 SESSION: Final = "session"  # key "<gateway>/<address of the pod>"
+REPAIRS: Final = "repairs"  # key gateway, or Vpc
 SETTINGS: Final = "settings"  # key "planner"
 STREAMS: Final = "streams"  # key "bus"
+ROUTES: Final = "routes"  # key router
 
 _TYPES: Final[dict[str, type[Value]]] = {
     OBJECT: Stored,
@@ -65,8 +70,10 @@ _TYPES: Final[dict[str, type[Value]]] = {
     MEMBER: Member,
     LOCAL: LocalGroup,
     SESSION: SessionState,
+    REPAIRS: Repairs,
     SETTINGS: PlannerSettings,
     STREAMS: Streams,
+    ROUTES: StrangeRoutes,
 }
 
 # Late messages about a deleted object come seconds after, not thousands of deletions after.
@@ -248,6 +255,14 @@ class World:
     def orphans(self) -> list[str]:
         return sorted(self._tables[ORPHAN])
 
+    def strange_routers(self) -> list[str]:
+        """The routers with src-ip routes that are not ours, sorted."""
+        return sorted(self._tables[ROUTES])
+
+    def strange_routes(self, router: str) -> StrangeRoutes:
+        routes: StrangeRoutes = self._tables[ROUTES].get(router, StrangeRoutes())
+        return routes
+
     def tombstone(self, uid: str) -> Tombstone | None:
         return self._tables[TOMBSTONE].get(uid)
 
@@ -287,6 +302,20 @@ class World:
         """The sessions that have been held back long enough at this time, with their keys, sorted."""
         held = ((key, self._tables[SESSION][key]) for key in sorted(self._held))
         return [(key, session) for key, session in held if session.held_until <= at]
+
+    def repairs(self, subject: str) -> Repairs:
+        """When somebody else changed rows of this gateway or Vpc."""
+        repairs: Repairs = self._tables[REPAIRS].get(subject, Repairs())
+        return repairs
+
+    def repaired(self) -> list[str]:
+        """The gateways and Vpcs of which somebody else changed rows lately, sorted."""
+        return sorted(self._tables[REPAIRS])
+
+    def overdue_repairs(self, at: str) -> list[str]:
+        """Those of whose repairs some that are said are so long ago that they count no more, sorted."""
+        since = later(at, -Repairs.WINDOW_S)
+        return [one for one in self.repaired() if any(found[0] <= since for found in self.repairs(one).often.values())]
 
     # Who is in which port group: pods that are selected by labels, and pods by node.
 

@@ -11,7 +11,7 @@ from nats.js import JetStreamContext
 from veg_contracts import subjects
 from veg_contracts.commands import ChangeMembers, EnsureMembers, EnsureNb
 from veg_contracts.envelope import Envelope, to_body, to_headers, type_name
-from veg_contracts.events import MembersObserved, RowsListed, RowsObserved
+from veg_contracts.events import MembersObserved, RoutesObserved, RowsListed, RowsObserved
 from veg_contracts.intent import NbRows, RoutePolicy, StaticRoute
 from veg_contracts.names import port_group
 from veg_planner.bus.streams import ensure_streams
@@ -146,6 +146,14 @@ class Bus:
         """The `number`th observation of a group."""
         wait_for(f"{number} members observed", lambda: len(self.members_observed()) >= number)
         return self.members_observed()[number - 1]
+
+    def routes_observed(self) -> list[RoutesObserved]:
+        return [envelope.data for envelope in self.events() if isinstance(envelope.data, RoutesObserved)]
+
+    def wait_routes_observed(self, number: int = 1) -> RoutesObserved:
+        """The `number`th observation of routes of others."""
+        wait_for(f"{number} routes observed", lambda: len(self.routes_observed()) >= number)
+        return self.routes_observed()[number - 1]
 
     def listed(self) -> list[RowsListed]:
         return [envelope.data for envelope in self.events() if isinstance(envelope.data, RowsListed)]

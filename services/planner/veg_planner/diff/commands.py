@@ -5,7 +5,7 @@ The config goes out before the rows that send traffic to the pods; the finalizer
 
 from typing import Final
 
-from veg_contracts import subjects
+from veg_contracts import names, subjects
 from veg_contracts.base import Value
 from veg_contracts.commands import (
     AnyCommand,
@@ -109,7 +109,7 @@ def _kube_event(last: Intent | None, new: Intent) -> RecordKubeEvent | None:
         gateway=new.gateway,
         gateway_uid=new.gateway_uid,
         generation=new.generation,
-        type="Warning" if after.reason == "ReconcileRefused" else "Normal",
+        type="Warning" if after.reason in (names.REASON_REFUSED, names.REASON_PANIC) else "Normal",
         reason=after.reason,
         message=after.message,
         at=after.last_update_time,

@@ -1,0 +1,266 @@
+"""Beside Kube-OVN as it is, one lab for each version that the support matrix calls tried (docs/support-matrix.md).
+
+Its own gateways, its own src-ip routes, what it deletes at each reconcile and at a restart: nothing of it may cost our
+sources a connection, and nothing that we do may touch a row of its own. The lab's stand-in does what the real
+controllers did (`lab/veg_lab/mini_kube_ovn/behaviours.py`).
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import traffic
+from support import bfd
+from support.clients import await_running, client_pod
+from support.kills import LinkDown
+from support.lab import Lab, conditions, eventually
+from support.northbound import table
+from support.vpcs import egress, fetch, subnet, vpc
+
+KUBE_OVN_GROUP, OWN_GROUP = "kubeovn.io", "vpc-egress-gateway.io"
+PEER = "10.255.255.255"
+CONNECTIONS = 24
+WITHIN_S = 1.0
+FAST = {"enabled": True, "minRX": 100, "minTX": 100}
+THEIRS = "theirs"
+_ROWS = ("Logical_Router_Policy", "BFD", "Port_Group", "Address_Set")
+
+
+@dataclass(frozen=True)
+class World:
+    """A version of Kube-OVN, the API group of our gateways beside it, and what follows from that."""
+
+    version: str
+    group: str
+    by_routes: bool  # custom VPCs have the reference's static routes
+    own_gateways: bool  # Kube-OVN has gateways of its own
+    deletes: bool  # each reconcile of a Vpc deletes rows of ours in it
+
+    def __str__(self) -> str:
+        return f"{self.version}-{self.group}"
+
+
+WORLDS = [
+    World("1.13", KUBE_OVN_GROUP, by_routes=True, own_gateways=False, deletes=True),
+    World("1.14", OWN_GROUP, by_routes=False, own_gateways=True, deletes=True),
+    World("1.17", OWN_GROUP, by_routes=False, own_gateways=True, deletes=False),
+]
+
+
+@pytest.fixture(scope="module", params=WORLDS, ids=str)
+def world(request: pytest.FixtureRequest) -> World:
+    found: World = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def beside(world: World) -> Iterator[Lab]:
+    """A lab beside that Kube-OVN with the reference's examples, ready: gateway1, and gateway2 with BFD in vpc1."""
+    lab = Lab("beside", VEG_LAB_KUBE_OVN=world.version, VEG_API_GROUP=world.group)
+    lab.call("down", timeout_s=120)
+    lab.call("up", timeout_s=1200)
+    try:
+        lab.apply(client_pod("client"), ours(world, "gateway1", replicas=1, policies=snat(subnets=["ovn-default"])))
+        lab.apply(
+            vpc("vpc1"), subnet("subnet1", "IPv4", "192.168.0.0/24", vpc="vpc1"), client_pod("one", subnet="subnet1")
+        )
+        ask_for_port(lab, world, "vpc1")
+        spec = {"vpc": "vpc1", "internalSubnet": "subnet1", "bfd": FAST}
+        lab.apply(ours(world, "gateway2", replicas=2, policies=snat(ipBlocks=["192.168.0.0/24"]), **spec))
+        await_running(lab, "default/client", "default/one")
+        lab.ready("gateway1", 1)
+        lab.ready("gateway2", 2)
+        yield lab
+    finally:
+        lab.call("down", timeout_s=120)
+
+
+def snat(**sources: object) -> list[dict[str, object]]:
+    return [{"snat": True, **sources}]
+
+
+def ours(world: World, name: str, **spec: object) -> dict[str, Any]:
+    """A gateway of ours."""
+    return egress(name, externalSubnet="macvlan1", **spec) | {"apiVersion": f"{world.group}/v1"}
+
+
+def ask_for_port(lab: Lab, world: World, name: str) -> None:
+    """A BFD port, by the field of the reference where Kube-OVN has it, else by our annotation (CASES K7)."""
+    if world.by_routes:
+        lab.kubectl("annotate", "vpc", name, f"vpc-egress-gateway.io/bfd-port={PEER}")
+        return
+    bfd.patch_vpc(lab, name, {"enabled": True, "ip": PEER})
+    eventually(lambda: bfd.status(lab, name).get("ip") == PEER, 20, f"Vpc {name} has a BFD port")
+
+
+def external(lab: Lab, name: str) -> set[str]:
+    return set(lab.gateway(name)["status"]["externalIPs"])
+
+
+def seen(lab: Lab, pod: str) -> list[str]:
+    """Whom the external server saw, one fresh connection after the other; "" where there was no answer."""
+    return [fetch(lab, pod) for _ in range(CONNECTIONS)]
+
+
+def test_the_references_examples_carry_every_connection(beside: Lab) -> None:
+    assert set(seen(beside, "client")) == external(beside, "gateway1")
+    assert set(seen(beside, "one")) <= external(beside, "gateway2")
+
+
+def test_k3_a_custom_vpc_never_shares_an_ecmp_group_with_kube_ovn(beside: Lab, world: World) -> None:
+    rows = table(beside, "Logical_Router_Static_Route", "ip_prefix", "policy", "route_table", "nexthop", "external_ids")
+    group = [row for row in rows if row["ip_prefix"] == "192.168.0.0/24" and not row["route_table"]]
+    mine = [row for row in group if "vpc-egress-gateway.io/owner" in row["external_ids"]]
+    if world.by_routes:
+        assert len(mine) == len(group) == 2
+        return
+    assert (len(mine), len(group)) == (0, 1)
+    policies = table(beside, "Logical_Router_Policy", "priority", "match", "nexthops")
+    (policy,) = [row for row in policies if row["priority"] == 29100 and "192.168.0.0/24" in row["match"]]
+    assert len(policy["nexthops"]) == 2
+    assert "192.168.0.0/24" in conditions(beside.gateway("gateway2"))["Ready"], "the status says why"
+
+
+def test_k7_a_bfd_port_is_asked_for_by_annotation_where_there_is_no_field(beside: Lab, world: World) -> None:
+    assert set(bfd.sessions(beside, "default/gateway2").values()) == {"up"}
+    if world.by_routes:
+        with pytest.raises(AssertionError, match="bfdPort"):
+            beside.apply(vpc("strict") | {"spec": {"bfdPort": {"enabled": True, "ip": PEER}}})
+
+
+@pytest.fixture
+def theirs(beside: Lab, world: World) -> Iterator[str]:
+    """A gateway of Kube-OVN's own, of the same name as one of ours too, in its own API group."""
+    if not world.own_gateways:
+        pytest.fail("not reached: the tests that need it are not for this version")
+    spec = {"replicas": 1, "externalSubnet": "macvlan1", "policies": snat(ipBlocks=["10.16.250.0/24"])}
+    for name in (THEIRS, "gateway1"):
+        beside.apply(egress(name, **spec | {"prefix": "kgw-"}) | {"apiVersion": "kubeovn.io/v1"})
+    kind = "vpc-egress-gateways.kubeovn.io"
+    for name in (THEIRS, "gateway1"):
+        eventually(lambda name=name: beside.get(kind, name)["status"].get("ready"), 60, f"Kube-OVN's {name} is ready")  # type: ignore[misc]
+    yield THEIRS
+    beside.kubectl("delete", kind, THEIRS, "gateway1", "--timeout=60s")
+
+
+def not_ours(lab: Lab) -> dict[str, list[dict[str, Any]]]:
+    """All rows of the tables that gateways write to, but those of ours, whole."""
+    found = {}
+    for name in _ROWS:
+        rows = table(lab, name)
+        strangers = [row for row in rows if "vpc-egress-gateway.io/owner" not in row["external_ids"]]
+        # OVN makes two address sets of each port group, ours too, and writes BFD's status.
+        found[name] = sorted(
+            ({key: value for key, value in row.items() if key != "status"} for row in strangers),
+            key=lambda row: json.dumps(row, sort_keys=True),
+        )
+    return found
+
+
+def test_k2_gateways_of_kube_ovn_are_left_alone(beside: Lab, world: World, request: pytest.FixtureRequest) -> None:
+    if not world.own_gateways:
+        return
+    request.getfixturevalue("theirs")
+    before = not_ours(beside)
+    assert any("vpc-egress-gateway" in row["external_ids"] for row in before["Logical_Router_Policy"])
+    beside.apply(ours(world, "brief", replicas=1, policies=snat(ipBlocks=["10.16.251.0/24"])))
+    beside.ready("brief", 1)
+    for service in ("ovn-writer", "planner"):
+        beside.call("kill", service)
+        beside.call("start", service)
+    beside.kubectl("scale", beside.kind, "gateway1", "--replicas=2")
+    beside.ready("gateway1", 2)
+    beside.kubectl("delete", beside.kind, "brief", "--timeout=60s")
+    beside.kubectl("scale", beside.kind, "gateway1", "--replicas=1")
+    beside.ready("gateway1", 1)
+    assert not_ours(beside) == before
+
+
+def test_k6_what_each_reconcile_deletes_is_repaired_and_in_the_status(beside: Lab, world: World) -> None:
+    before = seen_rows(beside)
+    for number in range(3):
+        beside.kubectl("annotate", "vpc", "vpc1", f"touched={number}", "--overwrite")
+        beside.kubectl("label", "vpc", "vpc1", f"touched={number}", "--overwrite")
+        time.sleep(0.5)
+        eventually(lambda: seen_rows(beside) == before, 10, "the rows are there again")
+    stable = conditions(beside.gateway("gateway2")).get("Stable", "")
+    if not world.deletes:
+        assert stable == ""
+        return
+    stable = eventually(lambda: conditions(beside.gateway("gateway2")).get("Stable", ""), 10, "the status says so")
+    assert "RepairedRepeatedly" in stable
+    assert ("Static_Route" if world.by_routes else "Policy") in stable
+
+
+def seen_rows(lab: Lab) -> list[tuple[str, str]]:
+    """Match or prefix and next hop of our rows in vpc1."""
+    mine = 'external_ids:"vpc-egress-gateway.io/owner"="default/gateway2"'
+    policies = table(lab, "Logical_Router_Policy", "match", "nexthops", condition=mine)
+    routes = table(lab, "Logical_Router_Static_Route", "ip_prefix", "nexthop", condition=mine)
+    found = [(row["match"], ",".join(sorted(row["nexthops"]))) for row in policies]
+    return sorted(found + [(row["ip_prefix"], row["nexthop"]) for row in routes])
+
+
+def test_port_groups_that_a_restart_of_kube_ovn_deletes_are_repaired(beside: Lab, world: World) -> None:
+    label = {"egress": "selected"}
+    selectors = [{"podSelector": {"matchLabels": label}}]
+    beside.apply(client_pod("selected", labels=label, subnet="ovn-default"))
+    beside.apply(ours(world, "selecting", replicas=1, selectors=selectors))
+    await_running(beside, "default/selected")
+    beside.ready("selecting", 1)
+    assert set(seen(beside, "selected")) == external(beside, "selecting")
+    beside.call("kill", "mini-kube-ovn")
+    beside.call("start", "mini-kube-ovn")
+    mine = 'external_ids:"vpc-egress-gateway.io/owner"="default/selecting"'
+    eventually(lambda: [len(row["ports"]) for row in table(beside, "Port_Group", "ports", condition=mine)] == [1], 20)
+    eventually(lambda: fetch(beside, "selected") in external(beside, "selecting"), 10, "it leaves by its gateway")
+    beside.kubectl("delete", beside.kind, "selecting", "--timeout=60s")
+    beside.kubectl("delete", "pod", "selected")
+
+
+def test_a_failover_and_a_drain(beside: Lab, tmp_path: Path) -> None:
+    """At 100 ms x 3 traffic is out for less than a second, and a pod that leaves on purpose loses no ping."""
+    key = traffic.Flow("one", "4")
+    with traffic.running(beside.name, {"one": "default/one"}, tmp_path, ("172.17.0.1",)) as found:
+        first = eventually(lambda: source(found, key), 10, "the client is answered")
+        victim = pod_of(beside, first)
+        began = time.time()
+        kill = LinkDown(beside, victim)
+        kill.do()
+        time.sleep(2)
+        found.look()
+        outage_s, _ = found.outage(key, began, time.time() - 0.2)
+        kill.undo()
+        print(f"out for {outage_s * 1000:.0f} ms")
+        assert found.sources[key] in external(beside, "gateway2") - {first}
+        assert outage_s < WITHIN_S
+    beside.ready("gateway2", 2)
+    with traffic.running(beside.name, {"one": "default/one"}, tmp_path, ("172.17.0.1",)) as found:
+        serving = pod_of(beside, eventually(lambda: source(found, key), 10, "the client is answered"))
+        beside.kubectl("delete", "pod", serving, "--wait=false")
+        eventually(lambda: serving not in names(beside) and len(names(beside)) == 2, 60, "it is replaced")
+        beside.ready("gateway2", 2)
+        time.sleep(1)
+    found.look()
+    assert found.lost() == {}
+
+
+def source(found: traffic.Traffic, key: traffic.Flow) -> str:
+    found.look()
+    return found.sources.get(key, "")
+
+
+def names(lab: Lab) -> set[str]:
+    return {item["metadata"]["name"] for item in lab.gateway_pods("gateway2")}
+
+
+def pod_of(lab: Lab, address: str) -> str:
+    """The gateway pod with that external address."""
+    key = "k8s.v1.cni.cncf.io/network-status"
+    found = [pod for pod in lab.gateway_pods("gateway2") if f'"{address}"' in pod["metadata"]["annotations"][key]]
+    name: str = found[0]["metadata"]["name"]
+    return name
