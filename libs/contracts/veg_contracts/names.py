@@ -4,18 +4,22 @@ Sources: the user's document (VPC Egress Gateway of Kube-OVN) and Kube-OVN's own
 """
 
 import hashlib
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
-GROUP: Final = "kubeovn.io"
+# Vpc, Subnet and IPPool are always of Kube-OVN's group. VpcEgressGateway is in the one that the operator chooses: that
+# one too, or our own where Kube-OVN runs a reconciler of its own for its group (docs/decisions/0014).
+KUBE_OVN_GROUP: Final = "kubeovn.io"
+OWN_GROUP: Final = "vpc-egress-gateway.io"
+ApiGroup: TypeAlias = Literal["kubeovn.io", "vpc-egress-gateway.io"]
 VERSION: Final = "v1"
-API_VERSION: Final = f"{GROUP}/{VERSION}"
 KIND: Final = "VpcEgressGateway"
 PLURAL: Final = "vpc-egress-gateways"
 
 DEFAULT_VPC: Final = "ovn-cluster"
 
-# Not Kube-OVN's own finalizer: its reconciler, where it runs, must not let go of a gateway that is ours.
-FINALIZER: Final = f"{GROUP}/vpc-egress-gateway"
+# The same in either group. Not Kube-OVN's own, which says that its reconciler has taken the object.
+FINALIZER: Final = f"{OWN_GROUP}/finalizer"
+KUBE_OVN_FINALIZER: Final = "kubeovn.io/kube-ovn-controller"
 FIELD_MANAGER: Final = "vpc-egress-gateway"
 
 LABEL_APP: Final = "app"
@@ -59,6 +63,11 @@ REASON_PANIC: Final = "PanicMode"
 
 _LABEL_VALUE_LENGTH_MAX: Final = 63  # Kubernetes: "Labels and Selectors", syntax and character set
 _LABEL_PREFIX_LENGTH: Final = 54  # + "-" + 8 hex digits = 63
+
+
+def api_version(group: str) -> str:
+    """What objects of that API group carry: `<group>/v1`."""
+    return f"{group}/{VERSION}"
 
 
 def routes_annotation(provider: str) -> str:

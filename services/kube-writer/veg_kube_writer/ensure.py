@@ -34,20 +34,21 @@ class ImpossibleError(Exception):
     """What is asked for cannot be had as things are; the message names the objects."""
 
 
-async def carry_out(api: Api, command_id: str, command: KubeCommand) -> Detail:
+async def carry_out(api: Api, group: str, command_id: str, command: KubeCommand) -> Detail:
+    """`group` is the API group of VpcEgressGateway."""
     match command:
         case EnsureWorkload():
             return await ensure_workload(api, command)
         case RemoveWorkload():
             return await remove_workload(api, command)
         case EnsureFinalizer():
-            return await ensure_finalizer(api, command)
+            return await ensure_finalizer(api, group, command)
         case EnsureStatus():
-            return await ensure_status(api, command)
+            return await ensure_status(api, group, command)
         case EnsureVpcStatus():
             return await ensure_vpc_status(api, command)
         case RecordKubeEvent():
-            return await record_event(api, command_id, command)
+            return await record_event(api, group, command_id, command)
         case _:
             assert_never(command)
 
@@ -101,23 +102,23 @@ async def _delete_if_there(api: Api, path: str, uid: str) -> None:
             raise
 
 
-async def ensure_finalizer(api: Api, command: EnsureFinalizer) -> Detail:
+async def ensure_finalizer(api: Api, group: str, command: EnsureFinalizer) -> Detail:
     """Kubernetes lets nobody add a finalizer to what is being deleted."""
 
     def edit(found: Json) -> Json:
         return patches.finalizers_patch(found, command.present)
 
-    path = paths.gateway(command.gateway)
+    path = paths.gateway(group, command.gateway)
     return await _edit(api, command, path, path, edit, unless_deleted=command.present)
 
 
-async def ensure_status(api: Api, command: EnsureStatus) -> Detail:
+async def ensure_status(api: Api, group: str, command: EnsureStatus) -> Detail:
     status = msgspec.json.decode(encode(command.status))
 
     def edit(found: Json) -> Json:
         return patches.status_patch(found, status)
 
-    path = paths.gateway(command.gateway)
+    path = paths.gateway(group, command.gateway)
     return await _edit(api, command, path, f"{path}/status", edit)
 
 
@@ -164,9 +165,9 @@ async def _edit(
     raise AssertionError("the last attempt returns or raises")
 
 
-async def record_event(api: Api, command_id: str, command: RecordKubeEvent) -> Detail:
+async def record_event(api: Api, group: str, command_id: str, command: RecordKubeEvent) -> Detail:
     """An Event that is there already was recorded by an earlier delivery of the same command."""
-    body = patches.event(command_id, command)
+    body = patches.event(group, command_id, command)
     try:
         await api.create(paths.events(body["metadata"]["namespace"]), body)
     except RefusedError as error:

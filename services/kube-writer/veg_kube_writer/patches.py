@@ -55,7 +55,7 @@ def unless_changed(found: Json, patch: Json) -> Json:
     return {**patch, "metadata": metadata}
 
 
-def event(command_id: str, command: RecordKubeEvent) -> Json:
+def event(group: str, command_id: str, command: RecordKubeEvent) -> Json:
     """A core/v1 Event on the VpcEgressGateway. The same command makes the same name, so it is recorded once."""
     namespace, _, name = command.gateway.partition("/")
     return {
@@ -63,7 +63,7 @@ def event(command_id: str, command: RecordKubeEvent) -> Json:
         "kind": "Event",
         "metadata": {"namespace": namespace, "name": _event_name(name, command_id)},
         "involvedObject": {
-            "apiVersion": names.API_VERSION,
+            "apiVersion": names.api_version(group),
             "kind": names.KIND,
             "namespace": namespace,
             "name": name,

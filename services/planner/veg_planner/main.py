@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from nats.aio.client import Client
 
 from veg_contracts.configuration import PlannerSettings
-from veg_contracts.names import DEFAULT_VPC
+from veg_contracts.names import DEFAULT_VPC, KUBE_OVN_GROUP, ApiGroup
 from veg_planner import metrics
 from veg_planner.leader import Leader
 from veg_planner.store import lease as leases
@@ -43,6 +43,7 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     planner_id: str = ""
     lease_ttl_s: _LeaseSeconds = 5.0
     default_vpc: str = DEFAULT_VPC
+    api_group: ApiGroup = KUBE_OVN_GROUP
     gateway_image: str = ""
     management_network: str = ""
     agent_nats_url: str = ""
@@ -66,6 +67,7 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
         """What decisions depend on."""
         return PlannerSettings(
             default_vpc=self.default_vpc,
+            api_group=self.api_group,
             image=self.gateway_image,
             management_network=self.management_network,
             agent_nats_url=self.agent_nats_url,

@@ -188,10 +188,13 @@ def deployment(raw: Json) -> Deployment:
 
 
 def _owner_uid(raw: Json) -> str:
-    """The uid of the VpcEgressGateway that owns the object, or the empty string."""
+    """The uid of the VpcEgressGateway that owns the object, or the empty string.
+
+    In whichever group: no two objects share a uid, so the planner takes the one of another group's for a stranger's.
+    """
     for owner in items(at(raw, "metadata", "ownerReferences")):
         group = text(at(owner, "apiVersion")).partition("/")[0]
-        if group == names.GROUP and at(owner, "kind") == names.KIND:
+        if group in (names.KUBE_OVN_GROUP, names.OWN_GROUP) and at(owner, "kind") == names.KIND:
             return text(at(owner, "uid"))
     return ""
 

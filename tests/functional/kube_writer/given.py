@@ -17,11 +17,12 @@ AT = "2026-01-01T00:00:00.123456Z"
 
 
 def manifest(namespace: str, uid: str, **changes: Any) -> dict[str, Any]:
-    """`changes`: labels, replicas, env."""
+    """`changes`: labels, replicas, env, group."""
+    group = changes.get("group", names.KUBE_OVN_GROUP)
     labels = changes.get("labels", names.workload_labels("gateway1"))
     env = [{"name": name, "value": value} for name, value in changes.get("env", {}).items()]
     container = {"name": "gateway", "image": "gateway:1", "command": ["gw-agent", "run"], "env": env}
-    owner = {"apiVersion": names.API_VERSION, "kind": names.KIND, "name": "gateway1", "uid": uid}
+    owner = {"apiVersion": names.api_version(group), "kind": names.KIND, "name": "gateway1", "uid": uid}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

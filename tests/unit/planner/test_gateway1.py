@@ -2,11 +2,14 @@
 
 import itertools
 
-from support.simulation import GATEWAY, Simulation, created, gateway, pod
+import msgspec
+from support.simulation import GATEWAY, SETTINGS, Simulation, created, gateway, pod
 
 from veg_contracts import names
 from veg_contracts.commands import EnsureNb, EnsureStatus, EnsureWorkload, PublishConfig, RemoveWorkload
+from veg_contracts.events import PlannerConfigured
 from veg_contracts.intent import NbRows, RoutePolicy
+from veg_contracts.names import OWN_GROUP
 
 
 def policy(match: str, *nexthops: str) -> RoutePolicy:
@@ -199,3 +202,14 @@ def test_status_is_written_once_for_each_change() -> None:
     simulation = created()
     statuses = [encoded.status for encoded in simulation.commands(EnsureStatus) if isinstance(encoded, EnsureStatus)]
     assert all(one != other for one, other in itertools.pairwise(statuses))
+
+
+def test_the_deployment_names_its_owner_in_the_group_that_was_chosen() -> None:
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.happen(PlannerConfigured(settings=msgspec.structs.replace(SETTINGS, api_group=OWN_GROUP)))
+    simulation.create()
+    workload = simulation.intent().workload
+    assert workload is not None
+    (owner,) = workload.manifest["metadata"]["ownerReferences"]
+    assert owner["apiVersion"] == "vpc-egress-gateway.io/v1"

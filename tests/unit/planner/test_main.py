@@ -3,6 +3,7 @@
 import pytest
 
 from veg_contracts.configuration import PlannerSettings
+from veg_contracts.names import OWN_GROUP
 from veg_planner.main import ServiceSettings
 from veg_runtime.settings import SettingsError, load
 
@@ -11,6 +12,12 @@ DATABASE = {"VEG_POSTGRES_URL": "postgresql+psycopg://veg_planner:word@database/
 
 def test_without_any_other_setting_it_plans_with_the_defaults() -> None:
     assert load(ServiceSettings, DATABASE).planning() == PlannerSettings()
+
+
+def test_the_api_group_is_one_of_two() -> None:
+    assert load(ServiceSettings, DATABASE | {"VEG_API_GROUP": OWN_GROUP}).planning().api_group == OWN_GROUP
+    with pytest.raises(SettingsError, match=r"VEG_API_GROUP: 'x': kubeovn.io or vpc-egress-gateway.io is allowed"):
+        load(ServiceSettings, DATABASE | {"VEG_API_GROUP": "x"})
 
 
 @pytest.mark.parametrize(

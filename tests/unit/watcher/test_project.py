@@ -65,7 +65,7 @@ def test_egress_gateway() -> None:
             "namespace": "default",
             "generation": 3,
             "creationTimestamp": "2025-01-01T00:00:00Z",
-            "finalizers": ["kubeovn.io/vpc-egress-gateway"],
+            "finalizers": ["vpc-egress-gateway.io/finalizer"],
             "managedFields": [{"manager": "kubectl"}],
         },
         spec={"replicas": 1, "externalSubnet": "eth1"},
@@ -76,7 +76,7 @@ def test_egress_gateway() -> None:
         namespace="default",
         generation=3,
         created_at="2025-01-01T00:00:00Z",
-        finalizers=("kubeovn.io/vpc-egress-gateway",),
+        finalizers=("vpc-egress-gateway.io/finalizer",),
         spec={"replicas": 1, "externalSubnet": "eth1"},
     )
 

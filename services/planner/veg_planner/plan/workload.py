@@ -44,7 +44,12 @@ def workload(gateway: EgressGateway, uid: str, spec: Spec, network: Network, set
             "namespace": gateway.namespace,
             "labels": labels,
             "ownerReferences": [
-                {"apiVersion": names.API_VERSION, "kind": names.KIND, "name": gateway.name, "uid": uid},
+                {
+                    "apiVersion": names.api_version(settings.api_group),
+                    "kind": names.KIND,
+                    "name": gateway.name,
+                    "uid": uid,
+                },
             ],
         },
         "spec": {
