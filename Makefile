@@ -36,7 +36,7 @@ functional: setup ## Each service against a real Postgres, NATS, ovsdb-server, A
 	@lab/lab assets
 	@$(PYTEST) tests/functional
 
-e2e: setup ## The whole system in a lab of its own, with real packets (about 19 min, plus 6 when Kubernetes is to be built)
+e2e: setup ## The whole system in a lab of its own, with real packets (about 19 min, plus 5 when Kubernetes is to be built)
 	@lab/lab assets
 	@$(PYTEST) tests/e2e
 

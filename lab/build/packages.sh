@@ -1,10 +1,8 @@
 #!/usr/bin/env bash
-# Makes sure that the programs of the lab are there: Debian packages for the small tools and for PostgreSQL, and etcd
-# and kubectl unpacked below $1/tools (their packages would start a daemon, or clash with a newer kubectl).
-# No daemon is started and no PostgreSQL cluster is made. Well below a second when nothing is missing.
+# Makes sure that the programs of the lab are there: Debian packages for the small tools and for PostgreSQL. The log is
+# $1/packages.log. No daemon is started and no PostgreSQL cluster is made. Well below a second when nothing is missing.
 set -euo pipefail
 
-tools=$1/tools
 export DEBIAN_FRONTEND=noninteractive PATH=$PATH:/usr/sbin:/sbin
 step() { printf '%s  packages: %s\n' "$(date +%H:%M:%S)" "$*"; }
 
@@ -16,8 +14,7 @@ missing=()
 for entry in "${wanted[@]}"; do
   command -v "${entry%%=*}" >/dev/null || missing+=("${entry#*=}")
 done
-[ -x "$tools/usr/bin/etcd" ] && [ -x "$tools/usr/bin/kubectl" ] && unpack=() || unpack=(etcd-server kubernetes-client)
-[ ${#missing[@]} -gt 0 ] || [ ${#unpack[@]} -gt 0 ] || exit 0
+[ ${#missing[@]} -gt 0 ] || exit 0
 
 # The lists are fetched only where they are missing or no longer name what the mirror has.
 quietly() { "$@" >>"$log" 2>&1; }
@@ -29,27 +26,12 @@ log=$1/packages.log
 : >"$log"
 trap '[ $? -eq 0 ] || { echo "packages: failed; the end of $log:" >&2; tail -n 20 "$log" >&2; }' EXIT
 
-if [ ${#missing[@]} -gt 0 ]; then
-  quietly dpkg --configure -a # an install may have been interrupted
-  step "installing ${missing[*]} (10 to 60 s)"
-  if [[ " ${missing[*]} " == *" postgresql-15 "* ]]; then
-    # Its package makes and starts a cluster "main" unless the common package, installed before, says not to.
-    install postgresql-common
-    sed -ri 's/^#?create_main_cluster .*$/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
-  fi
-  install "${missing[@]}"
+quietly dpkg --configure -a # an install may have been interrupted
+step "installing ${missing[*]} (10 to 60 s)"
+if [[ " ${missing[*]} " == *" postgresql-15 "* ]]; then
+  # Its package makes and starts a cluster "main" unless the common package, installed before, says not to.
+  install postgresql-common
+  sed -ri 's/^#?create_main_cluster .*$/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
 fi
-if [ ${#unpack[@]} -gt 0 ]; then
-  step "unpacking ${unpack[*]} (10 s)"
-  work=$tools.work
-  rm -rf "$work"
-  mkdir -p "$work/tree"
-  chmod 755 "$work"
-  cd "$work"
-  refreshing_lists apt-get -qq -o APT::Sandbox::User=root download "${unpack[@]}"
-  for package in ./*.deb; do dpkg-deb -x "$package" tree; done
-  rm -rf "$tools"
-  mv tree "$tools"
-  rm -rf "$work"
-fi
+install "${missing[@]}"
 step "done after $SECONDS s"

@@ -1,8 +1,10 @@
 """What the cache must hold before a lab can start: programs from packages, OVN, and Kubernetes' control plane."""
 
 import fcntl
+import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 from veg_lab import process
@@ -35,7 +37,8 @@ def ensure(lab: Lab) -> None:
 
 def _run(lab: Lab, script: str, target: Path, lock: int) -> None:
     argv = process.recorded(lab, _BUILD, [str(_SCRIPTS / script), str(target)])
-    build = subprocess.Popen(argv, pass_fds=(lock,), start_new_session=True)
+    environment = os.environ | {"VEG_PYTHON": sys.executable}
+    build = subprocess.Popen(argv, pass_fds=(lock,), start_new_session=True, env=environment)
     try:
         failed = build.wait() != 0
     finally:

@@ -112,11 +112,11 @@ def _apply_objects(lab: Lab) -> None:
 def _apply(lab: Lab, paths: Sequence[Path]) -> None:
     """Apply, and again while the API server does not know a kind or a namespace yet.
 
-    It makes its own namespaces a moment after it says that it is ready. It predates CEL, so kubectl must not judge.
+    It makes its own namespaces a moment after it says that it is ready.
     """
     if not paths:
         return
-    words = ["apply", "--validate=false", *(f"--filename={path}" for path in paths)]
+    words = ["apply", *(f"--filename={path}" for path in paths)]
     deadline = time.monotonic() + _APPLY_WITHIN_S
     while True:
         try:

@@ -90,12 +90,13 @@ def _component(lab: Lab, name: str, argv: Sequence[str], probe: probes.Probe) ->
 
 def _etcd(lab: Lab) -> Component:
     argv = (
-        str(lab.tools / "etcd"),
+        str(lab.kubernetes / "etcd"),
         f"--data-dir={lab.run}/etcd",
         f"--listen-client-urls={_ETCD}",
         f"--advertise-client-urls={_ETCD}",
         "--listen-peer-urls=http://127.0.0.1:2380",
         "--log-level=warn",
+        "--unsafe-no-fsync",  # a lab's data need not survive the machine
     )
     return _component(lab, "etcd", argv, probes.answers(lab.namespace(), f"{_ETCD}/health"))
 
@@ -135,11 +136,10 @@ def _controller_manager(lab: Lab) -> Component:
         "--leader-elect=false",
         "--concurrent-deployment-syncs=10",
         "--concurrent-replicaset-syncs=10",
-        "--bind-address=127.0.0.1",
+        *_served_by_https(lab),
         *_FAST_CLIENT,
     )
-    ready = probes.answers(lab.namespace(), "http://127.0.0.1:10252/healthz")
-    return _component(lab, "kube-controller-manager", argv, ready)
+    return _component(lab, "kube-controller-manager", argv, _healthy(lab, 10257))
 
 
 def _scheduler(lab: Lab) -> Component:
@@ -147,13 +147,24 @@ def _scheduler(lab: Lab) -> Component:
         str(lab.kubernetes / "kube-scheduler"),
         f"--kubeconfig={lab.kubeconfig('kube-scheduler')}",
         "--leader-elect=false",
-        "--bind-address=127.0.0.1",
+        *_served_by_https(lab),
         *_FAST_CLIENT,
     )
-    return _component(lab, "kube-scheduler", argv, probes.answers(lab.namespace(), "http://127.0.0.1:10251/healthz"))
+    return _component(lab, "kube-scheduler", argv, _healthy(lab, 10259))
+
+
+def _served_by_https(lab: Lab) -> Sequence[str]:
+    """How the other two serve their health: on the loopback, with the API server's certificate, which names that."""
+    pki = lab.run / "pki"
+    files = (f"--tls-cert-file={pki}/apiserver.crt", f"--tls-private-key-file={pki}/apiserver.key")
+    return ("--bind-address=127.0.0.1", *files)
+
+
+def _healthy(lab: Lab, port: int) -> probes.Probe:
+    return probes.answers(lab.namespace(), f"https://127.0.0.1:{port}/healthz", ca=lab.run / "pki" / "ca.crt")
 
 
 def kubectl(lab: Lab, *arguments: str, user: str = "admin") -> list[str]:
     """Words that run kubectl in the lab."""
-    words = [str(lab.tools / "kubectl"), f"--kubeconfig={lab.kubeconfig(user)}", *arguments]
+    words = [str(lab.kubernetes / "kubectl"), f"--kubeconfig={lab.kubeconfig(user)}", *arguments]
     return [*netns.enter(lab.namespace()), *words]

@@ -1,5 +1,7 @@
 """Where everything of one lab lives, and what every process in it is told about that."""
 
+import functools
+import hashlib
 import os
 import re
 import sys
@@ -13,8 +15,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
 # A dot separates the parts of a namespace's name, so no lab's name begins another one's namespaces.
 NAME = re.compile(r"[a-z][a-z0-9-]{0,9}")
-# The version, and how often lab/build/kubernetes.sh has changed what it makes of it.
-_KUBERNETES = "kubernetes-1.20.2-2"
+KUBERNETES_SOURCE = REPOSITORY / "lab" / "build" / "kubernetes"
+PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 MANAGEMENT_ADDRESS = "10.250.0.1"
 
 
@@ -33,17 +35,12 @@ class Lab:
 
     @property
     def kubernetes(self) -> Path:
-        """Where the control plane's programs are: given by the user, or built into the cache.
+        """Where the control plane's programs are: given by the user, or downloaded or built into the cache.
 
         The usual `$KUBEBUILDER_ASSETS` has no controller manager and no scheduler, and is then not used.
         """
         given = (Path(os.environ[name]) for name in ("KUBE_ASSETS", "KUBEBUILDER_ASSETS") if os.environ.get(name))
-        return next(filter(is_control_plane, given), self.cache / _KUBERNETES)
-
-    @property
-    def tools(self) -> Path:
-        """Etcd and kubectl."""
-        return self.cache / "tools" / "usr" / "bin"
+        return next(filter(is_control_plane, given), self.cache / _kubernetes_build())
 
     @property
     def ovn_tree(self) -> Path:
@@ -87,7 +84,7 @@ class Lab:
 
     def environment(self) -> dict[str, str]:
         """What every process in the lab sees, so that a shell in the lab and a service agree on where things are."""
-        search = (str(Path(sys.prefix) / "bin"), str(self.tools), os.environ.get("PATH", ""), "/usr/sbin", "/sbin")
+        search = (str(Path(sys.prefix) / "bin"), str(self.kubernetes), os.environ.get("PATH", ""), "/usr/sbin", "/sbin")
         return {
             "VEG_LAB": self.name,
             "VEG_CACHE": str(self.cache),
@@ -103,7 +100,18 @@ class Lab:
 
 def is_control_plane(directory: Path) -> bool:
     """Whether all programs of Kubernetes' control plane that the lab runs are there."""
-    return all((directory / f"kube-{part}").exists() for part in ("apiserver", "controller-manager", "scheduler"))
+    return all((directory / program).exists() for program in PROGRAMS)
+
+
+@functools.cache
+def _kubernetes_build() -> str:
+    """The name of what lab/build/kubernetes.sh makes: its version, and a digest of what it is made of."""
+    pinned = (KUBERNETES_SOURCE / "go.mod").read_text()
+    found = re.search(r"^\tk8s\.io/kubernetes v([0-9.]+)$", pinned, re.MULTILINE)
+    if found is None:
+        raise LabError(f"{KUBERNETES_SOURCE}/go.mod requires no k8s.io/kubernetes")
+    inputs = pinned + (KUBERNETES_SOURCE / "main.go").read_text()
+    return f"kubernetes-{found[1]}-{hashlib.sha256(inputs.encode()).hexdigest()[:8]}"
 
 
 def source_directories() -> tuple[Path, ...]:

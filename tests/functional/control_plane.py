@@ -119,7 +119,7 @@ class ControlPlane:
     def _etcd(self) -> Sequence[str]:
         client, peer = f"http://127.0.0.1:{self.etcd_port}", f"http://127.0.0.1:{self.peer_port}"
         return (
-            str(_CACHE / "tools" / "usr" / "bin" / "etcd"),
+            str(_KUBERNETES / "etcd"),
             f"--data-dir={self.directory}/etcd",
             f"--listen-client-urls={client}",
             f"--advertise-client-urls={client}",
@@ -127,11 +127,12 @@ class ControlPlane:
             f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster=default={peer}",
             "--log-level=warn",
+            "--unsafe-no-fsync",
         )
 
     def _api_server(self) -> Sequence[str]:
         return (
-            str(Path(_KUBERNETES) / "kube-apiserver"),
+            str(_KUBERNETES / "kube-apiserver"),
             f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",

@@ -277,7 +277,8 @@ class Simulation:
 
     def _write_vpc_status(self, command: EnsureVpcStatus) -> None:
         vpc = self.world.find(Vpc, command.gateway)
-        if vpc is not None and vpc.bfd_port is not None:
+        # A Vpc that needs the annotation has no such field in its status: the API server drops it.
+        if vpc is not None and vpc.bfd_port is not None and not vpc.bfd_port.annotated:
             port = msgspec.structs.replace(
                 vpc.bfd_port, status_name=command.bfd_port.name, status_ip=command.bfd_port.ip
             )

@@ -66,7 +66,7 @@ def next_node(name: str, nodes: list[Json]) -> BaseNode:
 
 def node_object(node: BaseNode) -> Json:
     """A node as its kubelet would register it, ready."""
-    capacity = {"cpu": "64", "memory": "256Gi", "pods": "500"}
+    capacity = {"cpu": "64", "memory": "256Gi", "pods": "500", "ephemeral-storage": "1Ti"}
     return {
         "apiVersion": "v1",
         "kind": "Node",

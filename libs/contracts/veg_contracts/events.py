@@ -108,10 +108,25 @@ class MembersObserved(Value, frozen=True, kw_only=True):
     foreign: tuple[str, ...] = ()
 
 
+class RoutesObserved(Value, frozen=True, kw_only=True):
+    """The prefixes of the src-ip static routes in the main table of a router that are not ours. None: it has none.
+
+    Masked, sorted, each once, and of more than a message can hold only the first: `left_out` counts the others.
+    """
+
+    router: str
+    prefixes: tuple[str, ...] = ()
+    left_out: int = 0
+
+
 class RowsListed(Value, frozen=True, kw_only=True):
-    """After a start or a lost connection: these gateways own rows. All others own none."""
+    """After a start or a lost connection: these gateways own rows. All others own none.
+
+    `routers` are those with src-ip routes that are not ours (RoutesObserved says which). All others have none.
+    """
 
     gateways: tuple[str, ...] = ()
+    routers: tuple[str, ...] = ()
 
 
 class ConfigApplied(Value, frozen=True, kw_only=True):
@@ -223,6 +238,7 @@ AnyEvent: TypeAlias = (
     | RowsProgrammed
     | RowsObserved
     | MembersObserved
+    | RoutesObserved
     | RowsListed
     | ConfigApplied
     | ConfigFailed
@@ -245,6 +261,7 @@ EVENT_TYPES: dict[str, type[AnyEvent]] = {
     "veg.ovn.rows-programmed.v1": RowsProgrammed,
     "veg.ovn.rows-observed.v1": RowsObserved,
     "veg.ovn.members-observed.v1": MembersObserved,
+    "veg.ovn.routes-observed.v1": RoutesObserved,
     "veg.ovn.rows-listed.v1": RowsListed,
     "veg.agent.config-applied.v1": ConfigApplied,
     "veg.agent.config-failed.v1": ConfigFailed,

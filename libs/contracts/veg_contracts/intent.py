@@ -44,6 +44,7 @@ class BfdRouterPort(Value, frozen=True, kw_only=True):
     `networks` are plain addresses, as Kube-OVN writes them. The writer makes the HA_Chassis_Group of the same name, and
     a stub switch as the port's peer: without one, an OVN that lacks Kube-OVN's patch runs no session.
     `intact` is False of a port that was found, where one of these rows is missing or not as it is written.
+    `peer_only`: the port is somebody else's, and only the stub switch is ours; mac, networks and chassis are empty.
     """
 
     name: str
@@ -51,6 +52,7 @@ class BfdRouterPort(Value, frozen=True, kw_only=True):
     networks: tuple[str, ...]
     chassis: tuple[str, ...]
     intact: bool = True
+    peer_only: bool = False
 
 
 class RoutePolicy(Value, frozen=True, kw_only=True):

@@ -29,6 +29,8 @@ ANNOTATION_CHASSIS: Final = "ovn.kubernetes.io/chassis"
 ANNOTATION_PORT_NAME: Final = "ovn.kubernetes.io/port_name"
 ANNOTATION_NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
 ANNOTATION_NETWORK_STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
+# On a Vpc: the addresses of its BFD port, where Kube-OVN is too old (1.13 and older) to have `spec.bfdPort`.
+ANNOTATION_BFD_PORT: Final = "vpc-egress-gateway.io/bfd-port"
 
 # Priorities of Logical_Router_Policy rows. Kube-OVN's own are 29000 (node gateway), 30000 (node), 31000 (subnet).
 # Below the drop, so that what stands there takes nothing, whatever becomes of the row above it.
@@ -45,7 +47,10 @@ ANCHOR_TABLE: Final = "veg-bfd"
 
 # Not spelled like the key below: the name of an OVSDB lock is an <id> (RFC 7047, 3.1), which has no hyphens.
 OVSDB_LOCK: Final = "vpc_egress_gateway"
-OWNER_KEY: Final = "vpc-egress-gateway"
+# The key of external_ids by which alone a row is ours, in every table (docs/decisions/0013): nobody else writes it.
+OWNER_KEY: Final = "vpc-egress-gateway.io/owner"
+# What the reference shows on its rows. Kube-OVN's own gateways write it as well, so it says nothing of an owner.
+GATEWAY_KEY: Final = "vpc-egress-gateway"
 _VENDOR: Final = "kube-ovn"
 
 # Why a gateway is not ready, in its condition Ready: these are worth a warning.
@@ -83,24 +88,31 @@ def label_selector(gateway_name: str) -> str:
     return ",".join(f"{key}={value}" for key, value in workload_labels(gateway_name).items())
 
 
+def _owned_by(owner: str) -> dict[str, str]:
+    return {OWNER_KEY: owner, GATEWAY_KEY: owner}
+
+
 def owner_ids(gateway: str, family: str) -> dict[str, str]:
     """The external_ids of a policy of a gateway (`namespace/name`) for the address family "4" or "6"."""
-    return {"vendor": _VENDOR, OWNER_KEY: gateway, "af": family}
+    return {"vendor": _VENDOR, **_owned_by(gateway), "af": family}
 
 
 def route_owner_ids(gateway: str, family: str) -> dict[str, str]:
     """Those of a static route: without the vendor, since Kube-OVN removes routes of its vendor that it did not make."""
-    return {OWNER_KEY: gateway, "af": family}
+    return {**_owned_by(gateway), "af": family}
 
 
 def port_group_owner_ids(gateway: str) -> dict[str, str]:
     """Those of a port group, which holds ports of both families."""
-    return {"vendor": _VENDOR, OWNER_KEY: gateway}
+    return {"vendor": _VENDOR, **_owned_by(gateway)}
 
 
 def port_group(gateway: str) -> str:
-    """The name of a gateway's Port_Group. OVN makes the address sets `<name>_ip4` and `<name>_ip6` of it."""
-    return f"VEG.{hashlib.sha256(gateway.encode()).hexdigest()[:12]}"
+    """The name of a gateway's Port_Group. OVN makes the address sets `<name>_ip4` and `<name>_ip6` of it.
+
+    Kube-OVN calls those of its own gateways `VEG.` and the same hash: ours must not meet them.
+    """
+    return f"veg.{hashlib.sha256(gateway.encode()).hexdigest()[:12]}"
 
 
 def logical_switch_port(namespace: str, pod: str) -> str:
@@ -125,5 +137,20 @@ def bfd_port_mac(vpc: str) -> str:
 
 
 def bfd_port_owner_ids(vpc: str) -> dict[str, str]:
-    """The external_ids of all rows of a BFD port that are ours; one of Kube-OVN has no `OWNER_KEY`."""
-    return {"vendor": _VENDOR, "lr": vpc, OWNER_KEY: vpc}
+    """The external_ids of the router port of a BFD port that is ours."""
+    return {"vendor": _VENDOR, "lr": vpc, **_owned_by(vpc)}
+
+
+def chassis_group_owner_ids(vpc: str) -> dict[str, str]:
+    """Those of its HA_Chassis_Group."""
+    return {"vendor": _VENDOR, "lrp": bfd_port(vpc), **_owned_by(vpc)}
+
+
+def chassis_owner_ids(vpc: str) -> dict[str, str]:
+    """Those of each HA_Chassis of that group."""
+    return {"vendor": _VENDOR, "group": bfd_port(vpc), **_owned_by(vpc)}
+
+
+def stub_switch_owner_ids(vpc: str) -> dict[str, str]:
+    """Those of its stub switch and of the port there: no vendor, or Kube-OVN removes a switch that it does not know."""
+    return {"lr": vpc, **_owned_by(vpc)}

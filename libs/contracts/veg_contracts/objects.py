@@ -37,9 +37,13 @@ class EgressGateway(Projection, frozen=True, kw_only=True, tag="VpcEgressGateway
 
 
 class BfdPort(Value, frozen=True, kw_only=True):
-    """`Vpc.spec.bfdPort` and what `Vpc.status.bfdPort` says of it."""
+    """`Vpc.spec.bfdPort` and what `Vpc.status.bfdPort` says of it.
+
+    `annotated`: it is asked for by our annotation, since the Vpc has no such field; then nobody else makes it.
+    """
 
     enabled: bool = False
+    annotated: bool = False
     ip: str = ""
     node_selector: dict[str, Any] | None = None
     status_name: str = ""

@@ -47,7 +47,7 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     management_network: str = ""
     agent_nats_url: str = ""
     agent_nats_secret: str = ""
-    custom_vpc_routing: Literal["static-route", "policy"] = "static-route"
+    custom_vpc_routing: Literal["auto", "static-route", "policy"] = "auto"
     manage_bfd_ports: bool = True
     flap_count: _Count = 3
     flap_window_s: _Seconds = 60

@@ -10,6 +10,7 @@ import msgspec
 
 from veg_contracts import addresses
 from veg_contracts.base import Value
+from veg_contracts.configuration import PlannerSettings
 
 _TIMER_MS_MAX: Final = 3_600_000
 _REPLICAS_MAX: Final = 10
@@ -96,6 +97,11 @@ class Spec(_Camel, frozen=True, kw_only=True):
     tolerations: tuple[dict[str, Any], ...] = ()
     resources: dict[str, Any] = {}
     pod_anti_affinity: str = "Preferred"
+
+
+def vpc_of(spec: Spec, settings: PlannerSettings) -> str:
+    """The name of the gateway's VPC. The only place that knows what an empty `spec.vpc` means."""
+    return spec.vpc or settings.default_vpc
 
 
 class FieldError(Value, frozen=True, kw_only=True):

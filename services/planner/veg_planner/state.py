@@ -164,6 +164,13 @@ class Streams(Value, frozen=True, kw_only=True):
     created: dict[str, str] = {}
 
 
+class StrangeRoutes(Value, frozen=True, kw_only=True):
+    """The prefixes of src-ip routes on a router that are not ours; `left_out`: how many more there are."""
+
+    prefixes: tuple[str, ...] = ()
+    left_out: int = 0
+
+
 class Orphan(Value, frozen=True, kw_only=True):
     """Rows in the Northbound database that carry the name of a gateway that we know nothing of."""
 

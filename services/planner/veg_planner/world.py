@@ -30,6 +30,7 @@ from veg_planner.state import (
     Selecting,
     SessionState,
     Stored,
+    StrangeRoutes,
     Streams,
     Tombstone,
 )
@@ -52,6 +53,7 @@ SESSION: Final = "session"  # key "<gateway>/<address of the pod>"
 REPAIRS: Final = "repairs"  # key gateway, or Vpc
 SETTINGS: Final = "settings"  # key "planner"
 STREAMS: Final = "streams"  # key "bus"
+ROUTES: Final = "routes"  # key router
 
 _TYPES: Final[dict[str, type[Value]]] = {
     OBJECT: Stored,
@@ -71,6 +73,7 @@ _TYPES: Final[dict[str, type[Value]]] = {
     REPAIRS: Repairs,
     SETTINGS: PlannerSettings,
     STREAMS: Streams,
+    ROUTES: StrangeRoutes,
 }
 
 # Late messages about a deleted object come seconds after, not thousands of deletions after.
@@ -251,6 +254,14 @@ class World:
 
     def orphans(self) -> list[str]:
         return sorted(self._tables[ORPHAN])
+
+    def strange_routers(self) -> list[str]:
+        """The routers with src-ip routes that are not ours, sorted."""
+        return sorted(self._tables[ROUTES])
+
+    def strange_routes(self, router: str) -> StrangeRoutes:
+        routes: StrangeRoutes = self._tables[ROUTES].get(router, StrangeRoutes())
+        return routes
 
     def tombstone(self, uid: str) -> Tombstone | None:
         return self._tables[TOMBSTONE].get(uid)

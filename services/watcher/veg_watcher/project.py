@@ -77,11 +77,13 @@ def vpc(raw: Json) -> Vpc:
 
 def _bfd_port(raw: Json) -> BfdPort | None:
     wanted, found = at(raw, "spec", "bfdPort"), at(raw, "status", "bfdPort")
-    if not isinstance(wanted, dict) and not isinstance(found, dict):
+    annotation = "" if isinstance(wanted, dict) else _annotation(raw, names.ANNOTATION_BFD_PORT)
+    if not isinstance(wanted, dict) and not isinstance(found, dict) and not annotation:
         return None
     return BfdPort(
-        enabled=at(wanted, "enabled") is True,
-        ip=_trimmed(text(at(wanted, "ip"))),
+        enabled=bool(annotation) or at(wanted, "enabled") is True,
+        annotated=bool(annotation),
+        ip=_trimmed(annotation or text(at(wanted, "ip"))),
         node_selector=_node_selector(at(wanted, "nodeSelector")),
         status_name=text(at(found, "name")),
         status_ip=_trimmed(text(at(found, "ip"))),

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from veg_lab.errors import LabError
-from veg_lab.paths import Lab, from_environment, source_directories
+from veg_lab.paths import KUBERNETES_SOURCE, Lab, from_environment, source_directories
 
 
 @pytest.mark.parametrize("name", ["Veg", "a.b", "-a", "eleven-long", "../up", "a b"])
@@ -26,11 +26,24 @@ def test_namespaces_begin_with_the_name(lab: Lab) -> None:
 def test_assets_are_used_only_when_complete(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     monkeypatch.setenv("KUBE_ASSETS", str(tmp_path))
-    (tmp_path / "kube-apiserver").touch()
+    for program in ("etcd", "kube-apiserver", "kubectl"):  # what an envtest has
+        (tmp_path / program).touch()
     assert lab.kubernetes.parent == lab.cache
-    for part in ("controller-manager", "scheduler"):
-        (tmp_path / f"kube-{part}").touch()
+    for program in ("kube-controller-manager", "kube-scheduler"):
+        (tmp_path / program).touch()
     assert lab.kubernetes == tmp_path
+
+
+def test_the_cache_is_named_after_the_version_that_is_built(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KUBE_ASSETS", "KUBEBUILDER_ASSETS"):
+        monkeypatch.delenv(name, raising=False)
+    pinned = (KUBERNETES_SOURCE / "go.mod").read_text()
+    version = lab.kubernetes.name.split("-")[1]
+    assert f"\tk8s.io/kubernetes v{version}\n" in pinned
+    minor_and_patch = version.removeprefix("1.")
+    staging = [line for line in pinned.splitlines() if line.startswith("\tk8s.io/") and " => " in line]
+    assert staging
+    assert all(line.endswith(f" v0.{minor_and_patch}") for line in staging)
 
 
 def test_every_package_of_the_tree_is_found() -> None:

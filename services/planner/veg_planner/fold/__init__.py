@@ -15,6 +15,7 @@ from veg_contracts.events import (
     ObjectChanged,
     ObjectDeleted,
     PlannerConfigured,
+    RoutesObserved,
     RowsListed,
     RowsObserved,
     RowsProgrammed,
@@ -24,7 +25,7 @@ from veg_contracts.events import (
     StreamsCreated,
     Ticked,
 )
-from veg_planner.fold import objects, outcomes, repairs, sessions
+from veg_planner.fold import objects, outcomes, repairs, routes, sessions
 from veg_planner.world import SETTINGS, World
 
 
@@ -51,7 +52,9 @@ def fold(world: World, envelope: Envelope) -> list[str]:  # noqa: C901, PLR0911,
         case MembersObserved():
             return [*outcomes.members_observed(world, event), *repairs.members(world, event, envelope.time)]
         case RowsListed():
-            return outcomes.rows_listed(world, event)
+            return [*outcomes.rows_listed(world, event), *routes.listed(world, event)]
+        case RoutesObserved():
+            return routes.observed(world, event)
         case ConfigApplied() | ConfigFailed():
             return outcomes.config_reported(world, event)
         case PlannerConfigured():

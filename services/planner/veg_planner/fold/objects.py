@@ -20,6 +20,7 @@ from veg_contracts.objects import (
     Vpc,
 )
 from veg_planner.fold.membership import reassign, reassign_namespace
+from veg_planner.spec import Spec, vpc_of
 from veg_planner.state import Listing, PartState, Stored, Tombstone
 from veg_planner.world import AGENT, LISTING, OBJECT, PART, World
 
@@ -28,8 +29,10 @@ def touched_by(world: World, projection: AnyProjection) -> list[str]:
     """The gateways whose plan reads this object."""
     match projection:
         case EgressGateway():
-            # It may take a source from a younger one, or leave it one.
-            return [*world.gateways(), projection.key]
+            # It may take a source from a younger one, or leave it one, and use the BFD port of its Vpc.
+            spec = world.spec(projection.key)
+            vpcs = [vpc_of(spec, world.settings)] if isinstance(spec, Spec) else []
+            return [*world.gateways(), projection.key, *vpcs]
         case Pod() | Deployment():
             return world.gateway_of_labels(projection.namespace, projection.labels)
         case Vpc():
@@ -162,8 +165,8 @@ def _note_bfd_port(world: World, vpc: Vpc) -> None:
     """A `status.bfdPort` that is not the one written. In another order, it is: two writers must not fight over that."""
     intent = world.intent(vpc.name)
     wanted = intent.vpc_status if intent is not None else None
-    if wanted is None or not wanted.name:
-        return
+    if wanted is None or not wanted.name or (vpc.bfd_port is not None and vpc.bfd_port.annotated):
+        return  # where the annotation is needed, the API server drops the field
     name, ip = (vpc.bfd_port.status_name, vpc.bfd_port.status_ip) if vpc.bfd_port is not None else ("", "")
     if name != wanted.name or sorted(addresses.split(ip)) != sorted(addresses.split(wanted.ip)):
         _drifted(world, vpc.name, Part.VPC_STATUS, f"status.bfdPort of Vpc {vpc.name} was changed")

@@ -15,7 +15,7 @@ import msgspec
 
 from veg_contracts import addresses, names
 from veg_contracts.base import Value
-from veg_contracts.intent import BfdSession, NbRows, PodBfd, StaticRoute
+from veg_contracts.intent import BfdSession, NbRows, PodBfd, StaticRoute, VpcBfdStatus
 from veg_contracts.objects import Vpc
 from veg_planner.plan.network import Network
 from veg_planner.plan.notes import Notes
@@ -64,22 +64,35 @@ def watch(world: World, spec: Spec, network: Network, spared: tuple[str, ...], n
     """What watches this gateway's pods: the BFD port of its Vpc, as `status.bfdPort` has it."""
     if not spec.bfd.enabled:
         return Watch(enabled=False, spared=spared)
-    vpc = world.find(Vpc, network.vpc)
-    port = vpc.bfd_port if vpc is not None else None
-    if port is None or not port.status_ip or not port.status_name:
-        text = f'Vpc "{network.vpc}" has no BFD port (status.bfdPort): set its spec.bfdPort.enabled and spec.bfdPort.ip'
-        notes.waits("bfd", f"spec.bfd.enabled: {text}")
-        return Watch(enabled=True, spared=spared)
     # A port that somebody else has made is not in an intent, and who runs it is not ours to know.
     ours = intent.vpc_status if (intent := world.intent(network.vpc)) is not None else None
-    if ours is not None and ours.name == port.status_name and not ours.nodes:
-        notes.waits("bfd", f"no node runs BFD port {port.status_name}: nobody watches the pods")
-    found = {family: addresses.of_family(port.status_ip, family) for family in network.families}
+    port = _port(world, network.vpc, ours)
+    if not port.ip or not port.name:
+        text = (
+            f'Vpc "{network.vpc}" has no BFD port (status.bfdPort): set its spec.bfdPort.enabled and spec.bfdPort.ip, '
+            f"or, where Kube-OVN is too old to have these, its annotation {names.ANNOTATION_BFD_PORT}"
+        )
+        notes.waits("bfd", f"spec.bfd.enabled: {text}")
+        return Watch(enabled=True, spared=spared)
+    if ours is not None and ours.name == port.name and not ours.nodes:
+        notes.waits("bfd", f"no node runs BFD port {port.name}: nobody watches the pods")
+    found = {family: addresses.of_family(port.ip, family) for family in network.families}
     peers = {family: ip for family, ip in found.items() if ip}
     for family in network.families:
         if family not in peers:
-            notes.done("bfd", f"IPv{family} is not watched: BFD port {port.status_name} has no IPv{family} address")
-    return Watch(enabled=True, port=port.status_name, peers=peers, spared=spared)
+            notes.done("bfd", f"IPv{family} is not watched: BFD port {port.name} has no IPv{family} address")
+    return Watch(enabled=True, port=port.name, peers=peers, spared=spared)
+
+
+def _port(world: World, name: str, ours: VpcBfdStatus | None) -> VpcBfdStatus:
+    """The BFD port of a Vpc, as its status has it; where the Vpc has no such field, as we have made it."""
+    vpc = world.find(Vpc, name)
+    port = vpc.bfd_port if vpc is not None else None
+    if port is None:
+        return VpcBfdStatus()
+    if port.annotated:
+        return ours or VpcBfdStatus()
+    return VpcBfdStatus(name=port.status_name, ip=port.status_ip)
 
 
 def nexthop(world: World, gateway: str, watching: Watch, member: Member, family: str) -> Nexthop:

@@ -1,11 +1,10 @@
 """Who claims which source: of several gateways of one VPC that name the same CIDR the oldest has it."""
 
 from veg_planner.plan.basis import kept
-from veg_planner.plan.network import vpc_of
 from veg_planner.plan.notes import Notes
 from veg_planner.plan.sources import blocks
 from veg_planner.plan.subject import living
-from veg_planner.spec import Spec
+from veg_planner.spec import Spec, vpc_of
 from veg_planner.world import World
 
 

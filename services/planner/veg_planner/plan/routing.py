@@ -2,14 +2,15 @@
 
 - Default VPC: one reroute policy for each source. Kube-OVN's own policies of priority 31000 keep traffic that stays
   inside the VPC from it.
-- Other VPCs: one src-ip static route for each source and gateway pod (or policies, where the operator says so). Nothing
-  keeps traffic inside there, so policies leave it out themselves.
+- Other VPCs: one src-ip static route for each source and gateway pod (or policies, where the operator says so, or where
+  somebody else has a src-ip route for that source). Nothing keeps traffic inside there, so policies leave it out
+  themselves.
 - Selected pods, in either: one policy for each family on the address set of the gateway's port group.
 - With BFD: the sessions, and below all of that a policy that drops what no gateway pod takes.
 - With BFD and trafficPolicy Local: above it, for each node with a gateway pod, policies for the pods of that node.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,12 +18,13 @@ from veg_contracts import addresses, names
 from veg_contracts.base import Value
 from veg_contracts.intent import NbRows, RoutePolicy, Source, StaticRoute
 from veg_contracts.objects import Subnet
-from veg_planner.plan import bfd
+from veg_planner.plan import bfd, forms
 from veg_planner.plan.bfd import Nexthop, Watch
 from veg_planner.plan.network import Network
 from veg_planner.plan.notes import Notes
 from veg_planner.plan.pods import Member, Members
 from veg_planner.plan.sources import inside_of, order
+from veg_planner.plan.strangers import Strangers
 from veg_planner.spec import Spec
 from veg_planner.world import World
 
@@ -100,7 +102,8 @@ class Router:
 
     def __post_init__(self) -> None:
         default = self.network.vpc == self.world.settings.default_vpc
-        self._by_route = not default and self.world.settings.custom_vpc_routing == "static-route"
+        self._setting = "policy" if default else self.world.settings.custom_vpc_routing
+        self._strangers = Strangers(self.network.router, self.world.strange_routes(self.network.router))
         self._inside = () if default else subnets_inside(self.world, self.network.vpc)
         self._group = names.port_group(self.gateway)
         local = self.watching.enabled and self.spec.traffic_policy == "Local"
@@ -137,17 +140,19 @@ class Router:
         able = [member for member in self.team.serving if member.takes(source)]
         leaving = [member for member in self.team.leaving if member.takes(source)]
         nexthops = self._nexthops(f"source {source.cidr}", able, leaving, family)
-        if self._by_route:
+        form = forms.choose(self._setting, self._strangers, source.cidr, self.notes)
+        if form.routes:
             self._routes += [self._route(family, source.cidr, nexthop) for nexthop in nexthops]
-        else:
+        if form.policies:
             self._reroute(family, names.PRIORITY_CLUSTER, match, nexthops)
-        self._take_locally(family, names.PRIORITY_LOCAL, match, able)
+        if form.routes or form.policies:
+            self._take_locally(family, names.PRIORITY_LOCAL, match, able)
         if self.watching.enabled:
             # A source inside this one is somebody's closer choice, and not this gateway's to drop.
             others = [cidr for cidr in self.wanted.owners if inside_of(cidr, source.cidr)]
             # Whether up or not: a failover, and panic, then change routes and leave the policies alone (decision 0010).
             pods = {nexthop.ip for nexthop in (*self._as_nexthops(able, family), *nexthops)}
-            self._drop(family, match, sorted(others, key=order), sorted(pods) if self._by_route else [])
+            self._drop(family, match, sorted(others, key=order), sorted(pods) if form.routes else [])
         self._note_without(f"source {source.cidr}", able, nexthops)
 
     def _take_selected(self) -> None:
@@ -163,8 +168,9 @@ class Router:
             if self.watching.enabled:
                 self._drop(family, match, [], [])
             self._note_without(what, able, nexthops)
-        if self.wanted.leads and self._by_route:
-            self._routes += _hits(self._inside, self.network.families, self.wanted.owners)
+        if self.wanted.leads and self._setting != "policy" and not self._strangers.crowded:
+            without = (item for item in self._inside if not self._strangers.cover(item.cidr))
+            self._routes += _hits(without, self.network.families, self.wanted.owners)
 
     def _note_without(self, what: str, able: list[Member], nexthops: tuple[Nexthop, ...]) -> None:
         """Say why traffic has no gateway pod to go to and where it goes then, or why it goes to one that flapped."""
@@ -257,12 +263,12 @@ class Router:
         return sorted({ip for member in self.team.serving for ip in member.internal.values()} | leaving)
 
 
-def _hits(inside: tuple[Inside, ...], families: tuple[str, ...], owners: dict[str, str]) -> list[StaticRoute]:
+def _hits(inside: Iterable[Inside], families: tuple[str, ...], owners: dict[str, str]) -> list[StaticRoute]:
     """Routes that let selected pods get as far as the policies: stage ip_routing drops what no route matches.
 
     They lead back to the subnet's own gateway, so without a policy the traffic is dropped, not leaked. None for a
-    prefix that some gateway has a route of: that is a hit too, and both would form one ECMP group. Only the oldest
-    gateway of the VPC writes them, or the same route would be there several times.
+    prefix that some gateway, or somebody else, has a route of: that is a hit too, and both would form one ECMP group.
+    Only the oldest gateway of the VPC writes them, or the same route would be there several times.
     """
     return [
         StaticRoute(family=item.family, ip_prefix=item.cidr, nexthop=item.gateway)

@@ -11,6 +11,8 @@ from veg_planner.plan.pods import Member
 
 _MESSAGE_LENGTH_MAX: Final = 2000
 _INVALID_TOPICS: Final = frozenset({"spec"})
+# What keeps nothing from being ready, and is told all the same: a source takes another way than the settings say.
+_TOLD_TOPICS: Final = frozenset({"form"})
 
 
 def status(
@@ -19,11 +21,12 @@ def status(
     """The status; the times of its conditions are given to it when it differs from the last one."""
     blocking = [step for step in steps if step.state in ("waits", "refused")]
     ready = not blocking and not gateway.deleting
+    remarks = [step.text for step in steps if step.state == "done" and step.topic in _TOLD_TOPICS]
     conditions = (
         _validated(gateway, steps),
         *_acted_on(gateway, steps),
         *_stable(gateway, steps),
-        _ready(gateway, blocking, len(serving)),
+        _ready(gateway, blocking, len(serving), remarks),
     )
     return GatewayStatus(
         replicas=replicas,
@@ -61,11 +64,11 @@ def _stable(gateway: EgressGateway, steps: tuple[Step, ...]) -> tuple[Condition,
     return (_condition(gateway, "Stable", "False", "RepairedRepeatedly", texts),) if texts else ()
 
 
-def _ready(gateway: EgressGateway, blocking: list[Step], serving: int) -> Condition:
+def _ready(gateway: EgressGateway, blocking: list[Step], serving: int, remarks: list[str]) -> Condition:
     if gateway.deleting:
         return _condition(gateway, "Ready", "False", "Deleting", [step.text for step in blocking])
     if not blocking:
-        return _condition(gateway, "Ready", "True", "ReconcileSuccess", [f"{serving} pods serve"])
+        return _condition(gateway, "Ready", "True", "ReconcileSuccess", [f"{serving} pods serve", *remarks])
     # First: it is about traffic that flows at this moment.
     panic = [step for step in blocking if step.topic == PANIC]
     refused = any(step.state == "refused" for step in blocking)
