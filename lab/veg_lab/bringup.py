@@ -101,7 +101,7 @@ def _apply_objects(lab: Lab) -> None:
         _apply(lab, kube_ovn.definitions(lab))
         netns.run(control_plane.kubectl(lab, "wait", "--for=condition=Established", "crd", "--all", "--timeout=20s"))
     with step("RBAC and the objects of lab/manifests"):
-        rbac = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac.yaml"
+        rbac = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac" / "kubeovn.io.yaml"
         _apply(lab, [_MANIFESTS, *([rbac] if rbac.exists() else [])])
         services.ensure_agent_secret(lab)
 

@@ -58,13 +58,9 @@ def definitions(lab: Lab) -> list[Path]:
     items = [document if found.bfd_port_field else without_bfd_port(document) for document in documents]
     file = lab.run / "kube-ovn-crds.json"
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-    ours = [path for path in sorted(_OURS.glob("*.yaml")) if not (found.own_gateways and _group(path) == _GROUP)]
+    group = os.environ.get("VEG_API_GROUP") or _GROUP
+    ours = [] if found.own_gateways and group == _GROUP else [_OURS / group]
     return [_CRDS / "multus.yaml", file, *ours]
-
-
-def _group(path: Path) -> str:
-    """The API group of a file's resource."""
-    return str(yaml.safe_load(path.read_text())["spec"]["group"])
 
 
 def without_bfd_port(document: Json) -> Json:

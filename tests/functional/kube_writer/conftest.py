@@ -1,6 +1,5 @@
 """A cluster with our CRD and RBAC as they are shipped, a bus, and the kube-writer between them as a real process."""
 
-import os
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -16,10 +15,9 @@ from functional.control_plane import ControlPlane, RefusedError
 from functional.kube_writer.orders import Orders
 from functional.servers import REPOSITORY, Nats, Service, wait_for
 
-_KUBECTL = Path(os.environ.get("VEG_CACHE") or "/var/cache/vpc-egress-gateway") / "tools" / "usr" / "bin" / "kubectl"
 _APPLIED = (
-    REPOSITORY / "crds",
-    REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac.yaml",
+    REPOSITORY / "crds" / "kubeovn.io",
+    REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac" / "kubeovn.io.yaml",
     REPOSITORY / "lab" / "crds" / "kube-ovn.yaml",
 )
 
@@ -46,7 +44,7 @@ class Cluster:
         return done.stdout
 
     def try_kubectl(self, *words: str, user: str = "admin", stdin: str = "") -> subprocess.CompletedProcess[str]:
-        argv = [str(_KUBECTL), f"--kubeconfig={self.plane.kubeconfig(user)}", *words]
+        argv = [str(control_plane.KUBECTL), f"--kubeconfig={self.plane.kubeconfig(user)}", *words]
         return subprocess.run(argv, check=False, capture_output=True, text=True, input=stdin, timeout=30)
 
 
@@ -112,7 +110,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The API server, with what we ship applied as the README says, and the kinds of Kube-OVN."""
     with control_plane.running(tmp_path_factory.mktemp("kube-writer-control-plane")) as plane:
         made = Cluster(plane)
-        made.kubectl("apply", "--validate=false", *(f"--filename={path}" for path in _APPLIED))
+        wait_for("kube-system", lambda: made.try_kubectl("get", "namespace", "kube-system").returncode == 0)
+        made.kubectl("apply", *(f"--filename={path}" for path in _APPLIED))
         made.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
         wait_for("the API server to serve the kind", lambda: made.try_kubectl("get", "veg").returncode == 0)
         yield made

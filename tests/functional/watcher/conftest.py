@@ -14,7 +14,7 @@ from functional.watcher.bus import Bus
 
 from veg_watcher.kinds import KINDS, Kind
 
-RIGHTS = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac.yaml"
+RIGHTS = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac" / "kubeovn.io.yaml"
 _NAMESPACED = {"VpcEgressGateway", "NetworkAttachmentDefinition"}
 BY_NAME = {kind.name: kind for kind in KINDS}
 

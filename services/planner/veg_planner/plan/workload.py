@@ -27,6 +27,8 @@ _DRAIN_S: Final = 20
 _GRACE_S: Final = 30
 _DRAIN: Final = {"preStop": {"exec": {"command": ["gw-agent", "drain", "--timeout", str(_DRAIN_S)]}}}
 
+_RESOURCES: Final = {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}}
+
 
 def deployment_name(gateway: EgressGateway, spec: Spec) -> str:
     return f"{spec.prefix}{gateway.name}"
@@ -101,7 +103,7 @@ def _pod_spec(gateway: EgressGateway, uid: str, spec: Spec, settings: PlannerSet
     if spec.bfd.enabled:
         pod["containers"].append(_speaker_container(spec.image or settings.image, mounts[1:]))
     if spec.tolerations:
-        pod["tolerations"] = list(spec.tolerations)
+        pod["tolerations"] = [msgspec.to_builtins(toleration) for toleration in spec.tolerations]
     return pod
 
 
@@ -109,7 +111,7 @@ def _gateway_container(spec: Spec) -> dict[str, Any]:
     return {
         "name": "gateway",
         "command": ["gw-agent", "run"],
-        "resources": spec.resources or {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},
+        "resources": msgspec.to_builtins(spec.resources) or _RESOURCES,
         "lifecycle": _DRAIN,
         "readinessProbe": {
             "exec": {"command": ["gw-agent", "ready"]},
