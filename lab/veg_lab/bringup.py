@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from veg_lab import assets, control_plane, nats, netns, network, ovn, postgres, process, services
+from veg_lab import assets, control_plane, kube_ovn, nats, netns, network, ovn, postgres, process, services
 from veg_lab.errors import LabError
 from veg_lab.lock import exclusive
 from veg_lab.paths import REPOSITORY, Lab
@@ -23,6 +23,7 @@ def up(lab: Lab, *, infra_only: bool) -> None:
     began = time.monotonic()
     with exclusive(lab):
         assets.ensure(lab)
+        kube_ovn.keep(lab)
         with step("networks"):
             network.ensure(lab)
         _in_parallel([_start_external, _start_ovn, _start_postgres, _start_nats, _start_control_plane], lab)
@@ -96,13 +97,9 @@ def _start_control_plane(lab: Lab) -> None:
 
 def _apply_objects(lab: Lab) -> None:
     """CRDs first, then what needs them."""
-    crds = (REPOSITORY / "lab" / "crds", REPOSITORY / "crds" / "kubeovn.io")
     with step("CRDs"):
-        definitions = [directory for directory in crds if any(directory.glob("*.yaml"))]
-        _apply(lab, definitions)
-        if definitions:
-            wait = ("wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
-            netns.run(control_plane.kubectl(lab, *wait))
+        _apply(lab, kube_ovn.definitions(lab))
+        netns.run(control_plane.kubectl(lab, "wait", "--for=condition=Established", "crd", "--all", "--timeout=20s"))
     with step("RBAC and the objects of lab/manifests"):
         rbac = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac" / "kubeovn.io.yaml"
         _apply(lab, [_MANIFESTS, *([rbac] if rbac.exists() else [])])

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from veg_lab import assets, bringup, control_plane, netns, node_failure, process, teardown
+from veg_lab import assets, bringup, control_plane, kube_ovn, netns, node_failure, process, teardown
 from veg_lab.components import all_components, find
 from veg_lab.errors import LabError
 from veg_lab.lock import exclusive
@@ -104,6 +104,7 @@ def _assets(lab: Lab, _options: argparse.Namespace) -> int:
 
 
 def _status(lab: Lab, _options: argparse.Namespace) -> int:
+    print(f"behaves as Kube-OVN: {kube_ovn.behaviour(lab).name}")
     rows = [("COMPONENT", "PID", "STATE", "SINCE", "LOG")]
     healthy = True
     for name, component in all_components(lab).items():

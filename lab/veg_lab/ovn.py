@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from veg_lab import netns, probes
+from veg_lab.mini_kube_ovn.bootstrap import BASE_NODES
 from veg_lab.paths import Lab
 from veg_lab.process import Component
 from veg_lab.progress import step
@@ -102,7 +103,8 @@ def configure_switch(lab: Lab) -> None:
     """One chassis (its tunnel end on the loopback, as there is no second one) and the userspace bridge."""
     settings = {
         "system-id": CHASSIS,
-        "hostname": CHASSIS,
+        # It stands for the first node: of several chassis in an HA group only the highest one runs a BFD session.
+        "hostname": BASE_NODES[0].name,
         "ovn-remote": lab.sb_remote,
         "ovn-encap-type": "geneve",
         "ovn-encap-ip": "127.0.0.1",

@@ -3,7 +3,8 @@
 import sys
 import time
 
-from veg_lab import control_plane, nats, netns, probes, process
+from veg_lab import control_plane, kube_ovn, nats, netns, probes, process
+from veg_lab.mini_kube_ovn.behaviours import VARIABLE
 from veg_lab.nats import PORT
 from veg_lab.paths import MANAGEMENT_ADDRESS, Lab
 from veg_lab.process import Component
@@ -24,7 +25,7 @@ def helpers(lab: Lab) -> list[Component]:
 
 
 def _helper(lab: Lab, name: str, user: str, ready: probes.Probe) -> Component:
-    environment = {"KUBECONFIG": str(lab.kubeconfig(user))}
+    environment = {"KUBECONFIG": str(lab.kubeconfig(user)), VARIABLE: kube_ovn.behaviour(lab).name}
     argv = (sys.executable, "-m", f"veg_lab.{name.replace('-', '_')}")
     return Component(name, argv, ready, lab.namespace(), environment, ready_within_s=30.0)
 

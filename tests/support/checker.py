@@ -142,12 +142,11 @@ def _selected(gateway: Gateway, rows: list[Any]) -> Iterator[str]:
 
 def _policy(gateway: Gateway, row: Any, version: str) -> Iterator[str]:
     what = f"the policy {row['match']!r}"
-    ids = {"vendor": "kube-ovn", OWNER: gateway.key, "vpc-egress-gateway": gateway.key, "af": version}
     if row["action"] != "reroute":
         yield f"{what} has the action {row['action']}"
     if sorted(row["nexthops"]) != gateway.nexthops(version):
         yield f"{what} has the nexthops {sorted(row['nexthops'])}, the pods are {gateway.nexthops(version)}"
-    if row["external_ids"] != ids:
+    if row["external_ids"] != watched.ids(gateway, version):
         yield f"{what} has the external_ids {row['external_ids']}"
     yield from watched.references(gateway, what, row["bfd_sessions"], row["nexthops"])
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from veg_lab.mini_kube_ovn.assign import Assignment, Interface
+from veg_lab.mini_kube_ovn.behaviours import Behaviour
 from veg_lab.mini_kube_ovn.changes import Patch
 from veg_lab.mini_kube_ovn.ipam import Ipam, Lease
 from veg_lab.mini_kube_ovn.model import Json, Range, Subnet
@@ -20,17 +21,21 @@ from veg_lab.mini_kube_ovn.names import (
     node_port,
 )
 from veg_lab.mini_kube_ovn.snapshot import Snapshot
+from veg_lab.mini_kube_ovn.vpcs import bfd_status, is_ready, wanted_bfd_port
 
 NOT_READY_TAINT = "node.kubernetes.io/not-ready"
 # JSON numbers are exact up to here; an IPv6 subnet has more addresses than that.
 MAX_COUNT = 2**53
 
 
-def patches(snapshot: Snapshot, assignment: Assignment, ipam: Ipam, chassis: str, now: str) -> list[Patch]:
+def patches(
+    found: tuple[Snapshot, Assignment, Ipam], chassis: Mapping[str, str], behaviour: Behaviour, now: str
+) -> list[Patch]:
     """All writes that are missing; those to pods last, since a pod starts as soon as its own are there."""
+    snapshot, assignment, ipam = found
     return [
         *_subnet_patches(snapshot, ipam, now),
-        *_vpc_patches(snapshot),
+        *_vpc_patches(snapshot, chassis, behaviour),
         *_node_patches(snapshot, assignment, chassis),
         *_namespace_patches(snapshot),
         *_pod_patches(snapshot, assignment),
@@ -43,13 +48,13 @@ def interface_annotations(interface: Interface) -> dict[str, str]:
     values = {
         "allocated": "true",
         "ip_address": ",".join(map(str, lease.addresses)),
-        "mac_address": lease.mac,
         "cidr": subnet.cidr,
         "gateway": subnet.gateway,
         "logical_switch": subnet.name,
     }
     if interface.provider == OVN_PROVIDER:
-        values |= {"logical_router": subnet.vpc, "pod_nic_type": "veth-pair"}
+        # An attachment has the MAC address that its own plugin gives it; Kube-OVN only manages its addresses.
+        values |= {"mac_address": lease.mac, "logical_router": subnet.vpc, "pod_nic_type": "veth-pair"}
     return {annotation(interface.provider, field): value for field, value in values.items()}
 
 
@@ -79,25 +84,25 @@ def _namespace_patches(snapshot: Snapshot) -> Iterable[Patch]:
             yield Patch("Namespace", "", name, {"metadata": {"annotations": missing}})
 
 
-def _node_patches(snapshot: Snapshot, assignment: Assignment, chassis: str) -> Iterable[Patch]:
+def _node_patches(snapshot: Snapshot, assignment: Assignment, chassis: Mapping[str, str]) -> Iterable[Patch]:
     join = snapshot.cluster.subnets.get(JOIN_SUBNET)
     for node in snapshot.objects["Node"]:
         name, lease = node["metadata"]["name"], assignment.nodes.get(node["metadata"]["name"])
         body: Json = {}
         if lease is not None and join is not None:
-            wanted = _node_annotations(name, lease, join, chassis)
+            wanted = _node_annotations(name, lease, join, chassis.get(name))
             missing = _missing(node["metadata"].get("annotations") or {}, wanted)
             body = {"metadata": {"annotations": missing}} if missing else {}
         taints = node["spec"].get("taints") or []
         kept = [taint for taint in taints if taint["key"] != NOT_READY_TAINT]
         # The API server taints each new node; without a node lifecycle controller nobody else takes that away.
-        if kept != taints and _is_ready(node):
+        if kept != taints and is_ready(node):
             body["spec"] = {"taints": kept or None}
         if body:
             yield Patch("Node", "", name, body)
 
 
-def _node_annotations(node: str, lease: Lease, join: Subnet, chassis: str) -> dict[str, str]:
+def _node_annotations(node: str, lease: Lease, join: Subnet, chassis: str | None) -> dict[str, str]:
     values = {
         "allocated": "true",
         "port_name": node_port(node),
@@ -106,17 +111,13 @@ def _node_annotations(node: str, lease: Lease, join: Subnet, chassis: str) -> di
         "cidr": join.cidr,
         "gateway": join.gateway,
         "logical_switch": join.name,
-        "chassis": chassis,
     }
+    if chassis is not None:
+        values["chassis"] = chassis
     return {annotation(OVN_PROVIDER, field): value for field, value in values.items()}
 
 
-def _is_ready(node: Json) -> bool:
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
-
-
-def _vpc_patches(snapshot: Snapshot) -> Iterable[Patch]:
+def _vpc_patches(snapshot: Snapshot, chassis: Mapping[str, str], behaviour: Behaviour) -> Iterable[Patch]:
     for vpc in snapshot.objects["Vpc"]:
         name = vpc["metadata"]["name"]
         subnets = sorted(s.name for s in snapshot.cluster.subnets.values() if s.in_ovn and s.vpc == name)
@@ -129,6 +130,9 @@ def _vpc_patches(snapshot: Snapshot) -> Iterable[Patch]:
             "defaultLogicalSwitch": stated if stated in subnets else oldest,
             "subnets": subnets,
         }
+        if behaviour.makes_bfd_ports:
+            wanted["bfdPort"] = bfd_status(wanted_bfd_port(vpc, snapshot, chassis, behaviour))
+        # All in one write: who waits for a change of the object must find its BFD port in the first one.
         missing = _missing(vpc.get("status") or {}, wanted)
         if missing:
             yield Patch("Vpc", "", name, {"status": missing}, status=True)

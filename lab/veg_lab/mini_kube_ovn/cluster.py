@@ -30,8 +30,12 @@ KINDS: dict[str, tuple[str, str]] = {
     "Vpc": ("/apis/kubeovn.io/v1", "vpcs"),
     "Subnet": ("/apis/kubeovn.io/v1", "subnets"),
     "IPPool": ("/apis/kubeovn.io/v1", "ippools"),
+    "Deployment": ("/apis/apps/v1", "deployments"),
+    "VpcEgressGateway": ("/apis/kubeovn.io/v1", "vpc-egress-gateways"),
     "NetworkAttachmentDefinition": ("/apis/k8s.cni.cncf.io/v1", "network-attachment-definitions"),
 }
+# Followed only where Kube-OVN has gateways of its own.
+GATEWAY_KINDS = ("Deployment", "VpcEgressGateway")
 _EVENT_PATH = ("/api/v1", "events")
 
 
@@ -118,17 +122,18 @@ class Store:
     """The latest known objects of all kinds. `changed` is set whenever one of them changes."""
 
     api: Api
+    kinds: tuple[str, ...]
     changed: threading.Event = field(default_factory=threading.Event)
     _objects: dict[str, dict[str, Json]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
-        for kind in KINDS:
+        for kind in self.kinds:
             threading.Thread(target=self._follow, args=(kind,), name=f"watch-{kind}", daemon=True).start()
 
     def synced(self) -> bool:
         """Whether every kind has been listed once. Before that, an absent object means nothing."""
-        return len(self._objects) == len(KINDS)
+        return len(self._objects) == len(self.kinds)
 
     def objects(self, kind: str) -> list[Json]:
         """Oldest first, so that who came first is served first."""

@@ -1,9 +1,10 @@
 """The rows that OVN's northbound database should hold, as values. No I/O."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from veg_lab.mini_kube_ovn.assign import Assignment, Cluster, Interface
+from veg_lab.mini_kube_ovn.behaviours import Behaviour
 from veg_lab.mini_kube_ovn.model import Network, Subnet
 from veg_lab.mini_kube_ovn.names import (
     DEFAULT_VPC,
@@ -17,6 +18,8 @@ from veg_lab.mini_kube_ovn.names import (
     subnet_node_port_group,
     switch_router_port,
 )
+from veg_lab.mini_kube_ovn.snapshot import Snapshot
+from veg_lab.mini_kube_ovn.vpcs import BfdPort, Policy, Route, policies, routes, wanted_bfd_port
 
 # Kube-OVN's priorities: traffic that stays in the VPC goes before traffic to nodes, and that before any gateway.
 STAY_IN_VPC_PRIORITY = 31000
@@ -47,25 +50,12 @@ class RouterPort:
 
 
 @dataclass(frozen=True)
-class Route:
-    prefix: str
-    nexthop: str
-
-
-@dataclass(frozen=True)
-class Policy:
-    priority: int
-    match: str
-    action: str
-    nexthops: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Router:
     name: str
     ports: tuple[RouterPort, ...]
     routes: tuple[Route, ...] = ()
     policies: tuple[Policy, ...] = ()
+    bfd_port: BfdPort | None = None
 
 
 @dataclass(frozen=True)
@@ -82,14 +72,24 @@ class Northbound:
     port_groups: tuple[PortGroup, ...]
 
 
-def northbound(cluster: Cluster, vpcs: Iterable[str], assignment: Assignment) -> Northbound:
-    names = set(vpcs)
-    subnets = [s for s in cluster.subnets.values() if s.in_ovn and s.vpc in names]
-    return Northbound(
-        switches=tuple(_switch(subnet, assignment) for subnet in subnets),
-        routers=tuple(_router(vpc, subnets, cluster, assignment) for vpc in sorted(names)),
-        port_groups=_port_groups(subnets, assignment),
-    )
+def northbound(
+    snapshot: Snapshot, assignment: Assignment, chassis: Mapping[str, str], behaviour: Behaviour
+) -> Northbound:
+    """`chassis` has the name of the chassis of each node."""
+    names = set(snapshot.vpcs)
+    subnets = [s for s in snapshot.cluster.subnets.values() if s.in_ovn and s.vpc in names]
+    switches = tuple(_switch(subnet, assignment) for subnet in subnets)
+    routers = [_router(vpc, subnets, snapshot.cluster, assignment) for vpc in sorted(names)]
+    specs = {vpc["metadata"]["name"]: vpc for vpc in snapshot.objects["Vpc"]}
+    asked = []
+    for router in routers:
+        vpc, own = specs[router.name], [subnet for subnet in subnets if subnet.vpc == router.name]
+        port = wanted_bfd_port(vpc, snapshot, chassis, behaviour)
+        more = tuple(routes(vpc, own, behaviour))
+        asked.append(
+            replace(router, routes=(*router.routes, *more), policies=(*router.policies, *policies(vpc)), bfd_port=port)
+        )
+    return Northbound(switches, tuple(asked), _port_groups(subnets, assignment))
 
 
 def _switch(subnet: Subnet, assignment: Assignment) -> Switch:
@@ -137,7 +137,7 @@ def _default_vpc_routes(subnets: Iterable[Subnet]) -> tuple[Route, ...]:
     for subnet in join_first:
         for gateway in subnet.gateways:
             found.setdefault(gateway.version, str(gateway))
-    return tuple(Route(_any(version), gateway) for version, gateway in sorted(found.items()))
+    return tuple(Route(_any(version), gateway, external_ids=VENDOR) for version, gateway in sorted(found.items()))
 
 
 def _router_port(subnet: Subnet) -> RouterPort:

@@ -7,9 +7,13 @@ from ovsdbapp import exceptions
 from ovsdbapp.backend.ovs_idl import command
 from ovsdbapp.schema.ovn_northbound import impl_idl
 
+from veg_lab.mini_kube_ovn.behaviours import Behaviour
+from veg_lab.mini_kube_ovn.bfd_ports import ensure_bfd_port
 from veg_lab.mini_kube_ovn.desired import Northbound, PortGroup, Router, Switch
 from veg_lab.mini_kube_ovn.names import FOREIGN_OWNER_KEY, VENDOR
+from veg_lab.mini_kube_ovn.occasion import Occasion
 from veg_lab.mini_kube_ovn.ovsdb import connect
+from veg_lab.mini_kube_ovn.sweep import doomed_policy, doomed_port_group, doomed_route, route_key
 
 # A value by which a row is recognised as the wanted one, whatever its uuid.
 Key = tuple[object, ...]
@@ -20,15 +24,21 @@ class NorthboundError(Exception):
 
 
 class NorthboundDatabase:
-    def __init__(self, remote: str) -> None:
+    def __init__(self, remote: str, behaviour: Behaviour) -> None:
         self._api = impl_idl.OvnNbApiIdlImpl(connect(remote, "OVN_Northbound"))
+        self._behaviour = behaviour
 
-    def ensure(self, desired: Northbound) -> None:
+    @property
+    def api(self) -> Any:
+        """For further commands."""
+        return self._api
+
+    def ensure(self, desired: Northbound, occasion: Occasion) -> None:
         """Idempotent: an equal database is not written. Raises NorthboundError."""
         try:
             # ovsdbapp reports a refused transaction as RuntimeError, a lost server as TimeoutException.
             with self._api.transaction(check_error=True, log_errors=False) as transaction:
-                transaction.add(EnsureNorthbound(self._api, desired))
+                transaction.add(EnsureNorthbound(self._api, desired, occasion, self._behaviour))
         except (RuntimeError, exceptions.TimeoutException) as error:
             raise NorthboundError(f"northbound database: {error}") from error
 
@@ -36,9 +46,11 @@ class NorthboundDatabase:
 class EnsureNorthbound(command.BaseCommand):  # type: ignore[misc] # ovsdbapp ships no types
     """Compares inside the transaction, so that a retry starts from what the database holds then."""
 
-    def __init__(self, api: Any, desired: Northbound) -> None:
+    def __init__(self, api: Any, desired: Northbound, occasion: Occasion, behaviour: Behaviour) -> None:
         super().__init__(api)
         self._desired = desired
+        self._occasion = occasion
+        self._behaviour = behaviour
         self._ports: dict[str, Any] = {}
 
     def __str__(self) -> str:
@@ -51,6 +63,9 @@ class EnsureNorthbound(command.BaseCommand):  # type: ignore[misc] # ovsdbapp sh
         self._prune("Logical_Switch", {switch.name for switch in self._desired.switches})
         self._prune("Logical_Router", {router.name for router in self._desired.routers})
         self._prune("Port_Group", {group.name for group in self._desired.port_groups})
+        for row in list(self.api.tables["Port_Group"].rows.values()):
+            if doomed_port_group(row, self._desired.port_groups, self._occasion, self._behaviour):
+                row.delete()
         for switch in self._desired.switches:
             self._ensure_switch(txn, switch)
         for router in self._desired.routers:
@@ -99,17 +114,30 @@ class EnsureNorthbound(command.BaseCommand):  # type: ignore[misc] # ovsdbapp sh
             for port in router.ports
         }
         self._ensure_children(txn, (row, "ports", "Logical_Router_Port"), ("name",), ports)
-        routes: dict[Key, dict[str, Any]] = {
-            (route.prefix, route.nexthop): {
-                "ip_prefix": route.prefix,
-                "nexthop": route.nexthop,
-                "external_ids": dict(VENDOR),
-            }
-            for route in router.routes
-        }
-        columns = ("ip_prefix", "nexthop")
-        self._ensure_children(txn, (row, "static_routes", "Logical_Router_Static_Route"), columns, routes)
-        policies: dict[Key, dict[str, Any]] = {
+        if self._behaviour.makes_bfd_ports:
+            ensure_bfd_port(self.api, txn, row, router.bfd_port)
+        self._ensure_routes(txn, row, router)
+        self._ensure_policies(txn, row, router)
+
+    def _ensure_routes(self, txn: Any, row: Any, router: Router) -> None:
+        """A route without external_ids may be of our making, too: it is known by all that it says."""
+        wanted = {route.key: route for route in router.routes}
+        for child in _references(row, "static_routes"):
+            if wanted.pop(route_key(child), None) is not None:
+                continue
+            if _is_ours(child) or doomed_route(child, router, self._occasion, self._behaviour):
+                row.delvalue("static_routes", child)
+        for route in wanted.values():
+            child = txn.insert(self.api.tables["Logical_Router_Static_Route"])
+            child.ip_prefix, child.nexthop, child.route_table = route.prefix, route.nexthop, route.table
+            child.policy, child.external_ids = [route.policy], dict(route.external_ids)
+            row.addvalue("static_routes", child)
+
+    def _ensure_policies(self, txn: Any, row: Any, router: Router) -> None:
+        for child in _references(row, "policies"):
+            if doomed_policy(child, router, self._occasion, self._behaviour):
+                row.delvalue("policies", child)
+        wanted: dict[Key, dict[str, Any]] = {
             (policy.priority, policy.match): {
                 "priority": policy.priority,
                 "match": policy.match,
@@ -119,8 +147,7 @@ class EnsureNorthbound(command.BaseCommand):  # type: ignore[misc] # ovsdbapp sh
             }
             for policy in router.policies
         }
-        columns = ("priority", "match")
-        self._ensure_children(txn, (row, "policies", "Logical_Router_Policy"), columns, policies)
+        self._ensure_children(txn, (row, "policies", "Logical_Router_Policy"), ("priority", "match"), wanted)
 
     def _ensure_children(
         self, txn: Any, where: tuple[Any, str, str], key: tuple[str, ...], wanted: dict[Key, dict[str, Any]]

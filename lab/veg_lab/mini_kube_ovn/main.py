@@ -4,15 +4,29 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from veg_lab.mini_kube_ovn.annotate import patches
 from veg_lab.mini_kube_ovn.assign import Assignment, assign
-from veg_lab.mini_kube_ovn.bootstrap import base_objects
-from veg_lab.mini_kube_ovn.cluster import KINDS, Api, ClusterError, RefusedError, Store, apply, emit_warning
+from veg_lab.mini_kube_ovn.behaviours import VARIABLE, Behaviour, named
+from veg_lab.mini_kube_ovn.bootstrap import BASE_NODES, base_objects
+from veg_lab.mini_kube_ovn.chassis import ChassisError, SouthboundDatabase
+from veg_lab.mini_kube_ovn.cluster import (
+    GATEWAY_KINDS,
+    KINDS,
+    Api,
+    ClusterError,
+    RefusedError,
+    Store,
+    apply,
+    emit_warning,
+)
 from veg_lab.mini_kube_ovn.desired import northbound
 from veg_lab.mini_kube_ovn.ensure import NorthboundDatabase, NorthboundError
 from veg_lab.mini_kube_ovn.ipam import Ipam
 from veg_lab.mini_kube_ovn.nodes import NodeError, NodeNetworks, plan_nodes
+from veg_lab.mini_kube_ovn.occasion import Fingerprints, fingerprints, occasion
 from veg_lab.mini_kube_ovn.snapshot import Snapshot, take
 from veg_lab.paths import from_environment
 
@@ -25,25 +39,47 @@ BURST_S = 0.02
 RETRY_S = 1.0
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a pass writes to, beside the API server."""
+
+    northbound: NorthboundDatabase
+    southbound: SouthboundDatabase
+    nodes: NodeNetworks
+
+
 class Controller:
-    def __init__(self, api: Api, database: NorthboundDatabase, nodes: NodeNetworks) -> None:
+    def __init__(self, api: Api, parts: Parts, behaviour: Behaviour) -> None:
         self._api = api
-        self._database = database
-        self._nodes = nodes
+        self._parts = parts
+        self._behaviour = behaviour
         self._ipam = Ipam()
         self._told: dict[str, str] = {}
+        self._looked_at: Fingerprints | None = None
 
     def run_pass(self, store: Store) -> None:
-        """One pass from the newest known state. Raises ClusterError, NorthboundError or NodeError."""
-        snapshot = take({kind: store.objects(kind) for kind in KINDS})
+        """One pass from the newest known state. Raises ClusterError, NorthboundError, ChassisError or NodeError."""
+        snapshot = take({kind: store.objects(kind) for kind in store.kinds})
         assignment = assign(snapshot.cluster, self._ipam)
+        chassis = self._chassis([node.name for node in snapshot.cluster.nodes])
+        prints = fingerprints(snapshot)
         # The port before the annotation: a pod that is told its address must be able to use it.
-        self._database.ensure(northbound(snapshot.cluster, snapshot.vpcs, assignment))
+        rows = northbound(snapshot, assignment, chassis, self._behaviour)
+        self._parts.northbound.ensure(rows, occasion(self._looked_at, prints))
+        self._looked_at = prints
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        for patch in patches(snapshot, assignment, self._ipam, self._nodes.chassis(), now):
+        for patch in patches((snapshot, assignment, self._ipam), chassis, self._behaviour, now):
             apply(self._api, patch)
-        self._nodes.ensure(plan_nodes(snapshot.cluster, assignment))
+        self._parts.nodes.ensure(plan_nodes(snapshot.cluster, assignment))
         self._tell_failures(snapshot, assignment)
+
+    def _chassis(self, nodes: list[str]) -> Mapping[str, str]:
+        """Node -> the name of its chassis."""
+        present = self._parts.southbound.ensure(nodes)
+        if self._behaviour.chassis_per_node:
+            return present
+        # One for all.
+        return dict.fromkeys(nodes, present[BASE_NODES[0].name]) if BASE_NODES[0].name in present else {}
 
     def _tell_failures(self, snapshot: Snapshot, assignment: Assignment) -> None:
         """One Kubernetes Event for each pod and reason, not one for each try."""
@@ -60,14 +96,16 @@ class Controller:
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    lab = from_environment()
+    lab, behaviour = from_environment(), named(os.environ.get(VARIABLE, ""))
     api = Api()
     _make_base_objects(api)
-    store = Store(api)
+    kinds = tuple(kind for kind in KINDS if behaviour.own_gateways or kind not in GATEWAY_KINDS)
+    store = Store(api, kinds)
     store.start()
-    database = NorthboundDatabase(os.environ.get("VEG_NB_REMOTE", lab.nb_remote))
-    controller = Controller(api, database, NodeNetworks(lab.name, lab.ovs_remote))
-    LOG.info("running")
+    northbound_database = NorthboundDatabase(os.environ.get("VEG_NB_REMOTE", lab.nb_remote), behaviour)
+    parts = Parts(northbound_database, SouthboundDatabase(lab.sb_remote), NodeNetworks(lab.name, lab.ovs_remote))
+    controller = Controller(api, parts, behaviour)
+    LOG.info("running as Kube-OVN %s", behaviour.name)
     pause = 0.0
     while True:
         store.changed.wait(RESYNC_S)
@@ -78,7 +116,7 @@ def main() -> None:
         pause = 0.0
         try:
             controller.run_pass(store)
-        except (ClusterError, NorthboundError, NodeError) as error:
+        except (ClusterError, NorthboundError, ChassisError, NodeError) as error:
             LOG.warning("%s; again in %s s", error, RETRY_S)
             pause = RETRY_S
             store.changed.set()

@@ -36,6 +36,16 @@ def subnet_node_port_group(subnet: str, node: str) -> str:
     return f"{subnet}.{node}".replace("-", ".")
 
 
+def bfd_port(vpc: str) -> str:
+    """The router port that speaks BFD; its HA group has the same name."""
+    return f"bfd@{vpc}"
+
+
+def chassis_name(node: str) -> str:
+    """Of a node that has no ovn-controller of its own. In a real cluster, too, it is never the node's name itself."""
+    return f"chassis-{node}"
+
+
 def router_port(vpc: str, subnet: str) -> str:
     return f"{vpc}-{subnet}"
 

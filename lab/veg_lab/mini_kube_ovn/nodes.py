@@ -74,11 +74,6 @@ class NodeNetworks:
         self._done: dict[str, NodePlan] = {}
         self._ovs = impl_idl.OvsdbIdl(connect(ovs_remote, "Open_vSwitch"))
 
-    def chassis(self) -> str:
-        """The name of the chassis that serves all nodes."""
-        ids = self._ovs.db_get("Open_vSwitch", ".", "external_ids").execute(check_error=True)
-        return str(ids.get("system-id", ""))
-
     def ensure(self, plans: Iterable[NodePlan]) -> None:
         """Idempotent. Raises NodeError."""
         for plan in plans:

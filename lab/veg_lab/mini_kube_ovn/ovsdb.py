@@ -3,6 +3,7 @@
 import logging
 import socket
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from ovsdbapp.backend.ovs_idl import connection
@@ -15,8 +16,11 @@ TRANSACTION_TIMEOUT_S = 10
 MIN_BACKOFF_MS, MAX_BACKOFF_MS = 100, 1000
 
 
-def connect(remote: str, schema: str) -> Any:
-    """An ovsdbapp connection to `unix:<path>`. Waits until the server listens: the schema is read from it."""
+def connect(remote: str, schema: str, tables: Iterable[str] = ()) -> Any:
+    """An ovsdbapp connection to `unix:<path>`, to all tables or to those that are named.
+
+    Waits until the server listens: the schema is read from it.
+    """
     path = remote.removeprefix("unix:")
     said = False
     while not _listens(path):
@@ -24,7 +28,7 @@ def connect(remote: str, schema: str) -> Any:
             LOG.warning("waiting for %s", remote)
             said = True
         time.sleep(POLL_S)
-    idl = connection.OvsdbIdl.from_server(remote, schema)
+    idl = connection.OvsdbIdl.from_server(remote, schema, helper_tables=tuple(tables))
     # There is no public way to set it.
     idl._session.reconnect.set_backoff(MIN_BACKOFF_MS, MAX_BACKOFF_MS)  # noqa: SLF001
     return connection.Connection(idl, TRANSACTION_TIMEOUT_S)

@@ -166,7 +166,8 @@ def _attachment(
             return Waiting(
                 f"waits for an address of subnet provider {provider} (annotation {provider}.kubernetes.io/allocated)"
             )
-        mac = _value(annotations, provider, "mac_address")
+        # Kube-OVN writes no MAC address of an attachment; one that the user asks for is taken.
+        mac = annotations.get(f"{provider}.kubernetes.io/mac_address") or stable_mac(pod["metadata"]["uid"], name)
         return Link(name, kind, parent, mac, _addresses(annotations, provider))
     subnet = lease_subnet(config)
     addresses = (f"{leases[key]}/{ip_network(subnet, strict=False).prefixlen}",) if subnet else ()

@@ -51,15 +51,10 @@ def ticked(world: World, event: Ticked) -> list[str]:
 def _add(world: World, subject: str, tables: list[str], at: str) -> list[str]:
     if not tables:
         return []
-    known = world.repairs(subject)
-    times = {
-        table: {*known.times.get(table, ()), at} if table in tables else known.times[table]
-        for table in {*known.times, *tables}
-    }
-    newest = max(at for found in times.values() for at in found)
-    _put(
-        world, subject, _lately(Repairs(times={table: tuple(sorted(found)) for table, found in times.items()}), newest)
-    )
+    known = world.repairs(subject).times
+    times = known | {table: tuple(sorted({*known.get(table, ()), at})) for table in tables}
+    newest = max(found[-1] for found in times.values())
+    _put(world, subject, _lately(Repairs(times=times), newest))
     return _concerned(world, subject)
 
 

@@ -3,17 +3,19 @@ from typing import Any
 
 from veg_lab.mini_kube_ovn.annotate import patches
 from veg_lab.mini_kube_ovn.assign import assign
+from veg_lab.mini_kube_ovn.behaviours import named
 from veg_lab.mini_kube_ovn.changes import Patch
 from veg_lab.mini_kube_ovn.ipam import Ipam
 from veg_lab.mini_kube_ovn.snapshot import take
 
 NOW = "2024-06-01T00:00:00Z"
+CHASSIS = {"kube-ovn-worker": "chassis-1"}
 
 
-def writes(objects: dict[str, list[Any]], ipam: Ipam | None = None) -> list[Patch]:
+def writes(objects: dict[str, list[Any]], ipam: Ipam | None = None, version: str = "reference") -> list[Patch]:
     ipam = ipam or Ipam()
     snapshot = take(objects)
-    return patches(snapshot, assign(snapshot.cluster, ipam), ipam, "chassis-1", NOW)
+    return patches((snapshot, assign(snapshot.cluster, ipam), ipam), CHASSIS, named(version), NOW)
 
 
 def merge(target: dict[str, Any], patch: dict[str, Any]) -> None:
@@ -33,13 +35,12 @@ def settle(objects: dict[str, list[Any]], ipam: Ipam | None = None) -> list[Patc
     return found
 
 
-def test_a_gateway_pod_gets_the_annotations_of_both_networks(
+def test_k5_an_attachment_gets_an_address_and_no_mac_address(
     cluster: Callable[..., Any], pod: Callable[..., Any]
 ) -> None:
     objects = cluster(Pod=[pod("gw", networks="default/eth1,kube-system/other")])
     written = next(p for p in writes(objects) if p.kind == "Pod").body["metadata"]
-    macs = [written["annotations"].pop(f"{p}.kubernetes.io/mac_address") for p in ("ovn", "eth1.default")]
-    assert len(set(macs)) == 2
+    assert written["annotations"].pop("ovn.kubernetes.io/mac_address")
     assert written == {
         "uid": "uid-gw",
         "annotations": {
@@ -130,3 +131,14 @@ def test_a_vpc_tells_its_router_and_default_subnet(
         "subnets": ["a", "b"],
     }
     assert objects["Vpc"][0]["status"]["defaultLogicalSwitch"] == "ovn-default"
+
+
+def test_a_vpc_tells_its_bfd_port_in_the_same_write_as_the_rest(
+    cluster: Callable[..., Any], vpc: Callable[..., Any]
+) -> None:
+    objects = cluster(Vpc=[vpc("vpc1", bfdPort={"enabled": True, "ip": "10.255.255.255"})])
+    (written,) = (p for p in writes(objects, version="1.17") if (p.kind, p.name) == ("Vpc", "vpc1"))
+    wanted = {"name": "bfd@vpc1", "ip": "10.255.255.255", "nodes": ["kube-ovn-worker"]}
+    assert (written.body["status"]["bfdPort"], written.body["status"]["router"]) == (wanted, "vpc1")
+    (written,) = (p for p in writes(objects, version="reference") if (p.kind, p.name) == ("Vpc", "vpc1"))
+    assert "bfdPort" not in written.body["status"]

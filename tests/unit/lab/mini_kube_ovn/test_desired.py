@@ -1,15 +1,20 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from veg_lab.mini_kube_ovn.assign import assign
+from veg_lab.mini_kube_ovn.behaviours import BEHAVIOURS, named
 from veg_lab.mini_kube_ovn.desired import Northbound, northbound
 from veg_lab.mini_kube_ovn.ipam import Ipam
+from veg_lab.mini_kube_ovn.names import VENDOR
 from veg_lab.mini_kube_ovn.snapshot import take
+from veg_lab.mini_kube_ovn.vpcs import Policy
 
 
-def wanted(objects: dict[str, list[Any]]) -> Northbound:
+def wanted(objects: dict[str, list[Any]], version: str = "reference") -> Northbound:
     snapshot = take(objects)
-    return northbound(snapshot.cluster, snapshot.vpcs, assign(snapshot.cluster, Ipam()))
+    return northbound(snapshot, assign(snapshot.cluster, Ipam()), {"kube-ovn-worker": "chassis-1"}, named(version))
 
 
 def test_the_default_vpc_has_the_policies_of_the_document(cluster: Callable[..., Any]) -> None:
@@ -57,3 +62,42 @@ def test_external_subnets_and_subnets_of_unknown_vpcs_have_no_rows(
 ) -> None:
     desired = wanted(cluster(Subnet=[subnet("lost", "10.9.0.0/24", vpc="nowhere")]))
     assert {switch.name for switch in desired.switches} == {"ovn-default", "join"}
+
+
+@pytest.mark.parametrize(
+    ("version", "found"),
+    [
+        ("reference", []),
+        ("1.13", []),
+        ("1.14", [("192.168.0.0/24", "192.168.0.1", "src-ip", {}), ("fd00::/64", "fd00::1", "src-ip", {})]),
+        ("1.17", [("192.168.0.0/24", "192.168.0.1", "src-ip", VENDOR), ("fd00::/64", "fd00::1", "src-ip", VENDOR)]),
+    ],
+)
+def test_k3_newer_versions_route_each_subnet_of_a_custom_vpc_to_its_own_gateway(
+    cluster: Callable[..., Any], subnet: Callable[..., Any], vpc: Callable[..., Any], version: str, found: list[Any]
+) -> None:
+    more = subnet("subnet1", "192.168.0.0/24,fd00::/64", vpc="vpc1")
+    desired = wanted(cluster(Vpc=[vpc("vpc1")], Subnet=[more]), version)
+    router = next(r for r in desired.routers if r.name == "vpc1")
+    assert [(r.prefix, r.nexthop, r.policy, r.external_ids) for r in router.routes] == found
+
+
+def test_routes_and_policies_of_a_vpc_are_written(cluster: Callable[..., Any], vpc: Callable[..., Any]) -> None:
+    default = {"policy": "policyDst", "cidr": "0.0.0.0/0", "nextHopIP": "192.168.0.254"}
+    allowed = {"priority": 10, "match": "ip4.src == 192.168.0.9", "action": "reroute", "nextHopIP": "192.168.0.254"}
+    desired = wanted(cluster(Vpc=[vpc("vpc1", staticRoutes=[default], policyRoutes=[allowed])]), "1.13")
+    router = next(r for r in desired.routers if r.name == "vpc1")
+    assert [route.key for route in router.routes] == [("", "dst-ip", "0.0.0.0/0", "192.168.0.254")]
+    assert router.policies == (Policy(10, "ip4.src == 192.168.0.9", "reroute", ("192.168.0.254",)),)
+
+
+def test_the_bfd_port_of_a_vpc_is_made_by_the_versions_that_have_it(
+    cluster: Callable[..., Any], vpc: Callable[..., Any]
+) -> None:
+    objects = cluster(Vpc=[vpc("vpc1", bfdPort={"enabled": True, "ip": "10.255.255.255, fd01::1"})])
+    ports = {name: next(r for r in wanted(objects, name).routers if r.name == "vpc1").bfd_port for name in BEHAVIOURS}
+    assert [name for name, port in ports.items() if port] == ["1.14", "1.17"]
+    port = ports["1.17"]
+    assert port is not None
+    assert (port.name, port.networks) == ("bfd@vpc1", ("10.255.255.255", "fd01::1"))
+    assert (port.chassis, port.nodes) == (("chassis-1",), ("kube-ovn-worker",))

@@ -1,0 +1,77 @@
+"""Which Kube-OVN the lab's stand-in behaves as, and the resources that this one has.
+
+A lab keeps the behaviour that it came up with: it is written down, so that later commands need not be told.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from veg_lab.errors import LabError
+from veg_lab.mini_kube_ovn.behaviours import VARIABLE, Behaviour, named
+from veg_lab.paths import REPOSITORY, Lab
+
+_CRDS = REPOSITORY / "lab" / "crds"
+_GATEWAYS = _CRDS / "own-gateways" / "kube-ovn.yaml"
+_OURS = REPOSITORY / "crds"
+_GROUP = "kubeovn.io"
+_VPCS = "vpcs.kubeovn.io"
+
+Json = dict[str, Any]
+
+
+def behaviour(lab: Lab) -> Behaviour:
+    """What the environment names, or what the lab came up with.
+
+    Raises:
+        LabError: there is no such behaviour, or the lab came up with another one.
+    """
+    asked, kept = os.environ.get(VARIABLE, ""), _record(lab)
+    if not kept.exists():
+        return named(asked)
+    found = named(kept.read_text())
+    if asked and named(asked) != found:
+        raise LabError(f"{VARIABLE}={asked}: the lab {lab.name!r} runs as {found.name}; take it down first")
+    return found
+
+
+def keep(lab: Lab) -> None:
+    """Write down what the lab comes up with."""
+    name = behaviour(lab).name
+    _record(lab).parent.mkdir(parents=True, exist_ok=True)
+    _record(lab).write_text(name)
+
+
+def definitions(lab: Lab) -> list[Path]:
+    """The files with all definitions of resources: Multus', Kube-OVN's as its version has them, and ours.
+
+    Where Kube-OVN has egress gateways of its own, their resource is the one in its API group: ours of that group stays
+    away.
+    """
+    found = behaviour(lab)
+    documents = list(yaml.safe_load_all((_CRDS / "kube-ovn.yaml").read_text()))
+    if found.own_gateways:
+        documents += yaml.safe_load_all(_GATEWAYS.read_text())
+    items = [document if found.bfd_port_field else without_bfd_port(document) for document in documents]
+    file = lab.run / "kube-ovn-crds.json"
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    group = os.environ.get("VEG_API_GROUP") or _GROUP
+    ours = [] if found.own_gateways and group == _GROUP else [_OURS / group]
+    return [_CRDS / "multus.yaml", file, *ours]
+
+
+def without_bfd_port(document: Json) -> Json:
+    """The definition of Vpc without a BFD port; any other one as it is."""
+    if document["metadata"]["name"] != _VPCS:
+        return document
+    [version] = document["spec"]["versions"]
+    for part in ("spec", "status"):
+        version["schema"]["openAPIV3Schema"]["properties"][part]["properties"].pop("bfdPort")
+    return document
+
+
+def _record(lab: Lab) -> Path:
+    return lab.run / "kube-ovn"
