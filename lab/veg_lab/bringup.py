@@ -101,8 +101,8 @@ def _apply_objects(lab: Lab) -> None:
         _apply(lab, kube_ovn.definitions(lab))
         netns.run(control_plane.kubectl(lab, "wait", "--for=condition=Established", "crd", "--all", "--timeout=20s"))
     with step("RBAC and the objects of lab/manifests"):
-        rbac = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac" / "kubeovn.io.yaml"
-        _apply(lab, [_MANIFESTS, *([rbac] if rbac.exists() else [])])
+        rights = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac"
+        _apply(lab, [_MANIFESTS, rights / f"{kube_ovn.api_group(lab)}.yaml"])
         services.ensure_agent_secret(lab)
 
 
