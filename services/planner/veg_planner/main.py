@@ -49,7 +49,7 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     agent_nats_url: str = ""
     agent_nats_secret: str = ""
     custom_vpc_routing: Literal["auto", "static-route", "policy"] = "auto"
-    manage_bfd_ports: bool = True
+    manage_bfd_ports: Literal["auto", "true", "false"] = "auto"
     flap_count: _Count = 3
     flap_window_s: _Seconds = 60
     flap_hold_s: _Seconds = 10
@@ -73,12 +73,18 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
             agent_nats_url=self.agent_nats_url,
             agent_nats_secret=self.agent_nats_secret,
             custom_vpc_routing=self.custom_vpc_routing,
-            manage_bfd_ports=self.manage_bfd_ports,
+            manage_bfd_ports=self.makes_bfd_ports,
             flap_count=self.flap_count,
             flap_window_s=self.flap_window_s,
             flap_hold_s=self.flap_hold_s,
             flap_hold_max_s=self.flap_hold_max_s,
         )
+
+    @property
+    def makes_bfd_ports(self) -> bool:
+        """A group of our own means a Kube-OVN with gateways of its own, and such a one makes the ports too."""
+        own = self.api_group != KUBE_OVN_GROUP
+        return not own if self.manage_bfd_ports == "auto" else self.manage_bfd_ports == "true"
 
     def holder(self) -> str:
         """Who this process is in the lease."""
