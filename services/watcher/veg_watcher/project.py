@@ -61,8 +61,21 @@ def egress_gateway(raw: Json) -> EgressGateway:
         created_at=text(at(raw, "metadata", "creationTimestamp")),
         deleting=_deleting(raw),
         finalizers=texts(at(raw, "metadata", "finalizers")),
+        status_managers=_status_managers(raw),
         spec=mapping(raw.get("spec")),
     )
+
+
+def _managers(raw: Json, subresource: str) -> set[str]:
+    """Who wrote of the object, through that subresource or, if it is empty, the object itself. Names, and no times."""
+    entries = items(at(raw, "metadata", "managedFields"))
+    found = {text(at(entry, "manager")) for entry in entries if text(at(entry, "subresource")) == subresource}
+    return found - {""}
+
+
+def _status_managers(raw: Json) -> tuple[str, ...]:
+    others = _managers(raw, "status") - {names.FIELD_MANAGER}
+    return tuple(sorted(name for name in others if not name.startswith(names.KUBECTL)))
 
 
 def vpc(raw: Json) -> Vpc:
@@ -178,6 +191,7 @@ def deployment(raw: Json) -> Deployment:
         generation=integer(at(raw, "metadata", "generation")),
         observed_generation=integer(at(status, "observedGeneration")),
         owner_uid=_owner_uid(raw),
+        foreign=bool(writers := _managers(raw, "")) and names.FIELD_MANAGER not in writers,
         labels=_labels(raw),
         deleting=_deleting(raw),
         replicas_wanted=integer(at(raw, "spec", "replicas")),
