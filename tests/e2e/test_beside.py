@@ -23,6 +23,8 @@ from support.vpcs import egress, fetch, subnet, vpc
 
 KUBE_OVN_GROUP, OWN_GROUP = "kubeovn.io", "vpc-egress-gateway.io"
 PEER = "10.255.255.255"
+# The one node whose chassis a process stands behind: OVN makes none active of several that do not hear each other.
+LIVE = ("kubernetes.io/hostname", "kube-ovn-control-plane")
 CONNECTIONS = 24
 WITHIN_S = 1.0
 FAST = {"enabled": True, "minRX": 100, "minTX": 100}
@@ -91,9 +93,10 @@ def ours(world: World, name: str, **spec: object) -> dict[str, Any]:
 def ask_for_port(lab: Lab, world: World, name: str) -> None:
     """A BFD port, by the field of the reference where Kube-OVN has it, else by our annotation (CASES K7)."""
     if world.by_routes:
-        lab.kubectl("annotate", "vpc", name, f"vpc-egress-gateway.io/bfd-port={PEER}")
+        ours = "vpc-egress-gateway.io/bfd-port"
+        lab.kubectl("annotate", "vpc", name, f"{ours}={PEER}", f"{ours}-node-selector={LIVE[0]}={LIVE[1]}")
         return
-    bfd.patch_vpc(lab, name, {"enabled": True, "ip": PEER})
+    bfd.patch_vpc(lab, name, {"enabled": True, "ip": PEER, "nodeSelector": {"matchLabels": dict([LIVE])}})
     eventually(lambda: bfd.status(lab, name).get("ip") == PEER, 20, f"Vpc {name} has a BFD port")
 
 

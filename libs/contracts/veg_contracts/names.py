@@ -40,6 +40,8 @@ ANNOTATION_NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
 ANNOTATION_NETWORK_STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
 # On a Vpc: the addresses of its BFD port, where Kube-OVN is too old (1.13 and older) to have `spec.bfdPort`.
 ANNOTATION_BFD_PORT: Final = "vpc-egress-gateway.io/bfd-port"
+# Beside it: labels of the nodes that may run that port, as `key=value,key=value`.
+ANNOTATION_BFD_PORT_NODES: Final = "vpc-egress-gateway.io/bfd-port-node-selector"
 
 # Priorities of Logical_Router_Policy rows. Kube-OVN's own are 29000 (node gateway), 30000 (node), 31000 (subnet).
 # Below the drop, so that what stands there takes nothing, whatever becomes of the row above it.

@@ -97,10 +97,19 @@ def _bfd_port(raw: Json) -> BfdPort | None:
         enabled=bool(annotation) or at(wanted, "enabled") is True,
         annotated=bool(annotation),
         ip=_trimmed(annotation or text(at(wanted, "ip"))),
-        node_selector=_node_selector(at(wanted, "nodeSelector")),
+        node_selector=_labels_of(raw) if annotation else _node_selector(at(wanted, "nodeSelector")),
         status_name=text(at(found, "name")),
         status_ip=_trimmed(text(at(found, "ip"))),
     )
+
+
+def _labels_of(raw: Json) -> Json | None:
+    """The nodes that the annotation names; one that is no list of labels stands where the planner refuses it."""
+    if not (annotation := _annotation(raw, names.ANNOTATION_BFD_PORT_NODES)):
+        return None
+    pairs = [part.strip().partition("=") for part in annotation.split(",")]
+    labels = {key: value for key, _, value in pairs}
+    return {"matchLabels": labels if all(key and sign for key, sign, _ in pairs) else annotation}
 
 
 def _node_selector(raw: Any) -> Json | None:

@@ -67,6 +67,18 @@ def test_k7_a_malformed_annotation_is_named() -> None:
     assert [step.text for step in report.steps if step.state == "refused"] == [text]
 
 
+def test_k7_the_annotation_may_name_the_nodes() -> None:
+    simulation = prepared(vpc(annotated=True, node_selector={"matchLabels": {"egress": "yes"}}))
+    simulation.see(node("n4", labels={"egress": "yes"}))
+    simulation.answer_all()
+    assert simulation.rows["ovn-cluster"].bfd_port.chassis == ("chassis-n4",)  # type: ignore[union-attr]
+    simulation.see(vpc(annotated=True, node_selector={"matchLabels": "egress"}))
+    report = simulation.world.report("ovn-cluster")
+    assert report is not None
+    text = "annotation vpc-egress-gateway.io/bfd-port-node-selector: 'egress': \"key=value,key=value\" is needed"
+    assert [step.text for step in report.steps if step.state == "refused"] == [text]
+
+
 def test_a_port_of_kube_ovn_gets_a_stub_peer_while_a_gateway_uses_it() -> None:
     theirs = vpc(status_name="bfd@ovn-cluster", status_ip=PEER)
     simulation = prepared(theirs, manage_bfd_ports=False)

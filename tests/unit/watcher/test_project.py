@@ -167,9 +167,15 @@ def test_a_malformed_bfd_port_reaches_the_planner(selector: Any, told: Any) -> N
 
 
 def test_k7_a_vpc_of_a_kube_ovn_without_the_field_asks_for_a_bfd_port_by_annotation() -> None:
-    metadata = {"name": "vpc1", "annotations": {"vpc-egress-gateway.io/bfd-port": "10.255.255.255, fd00::255"}}
+    annotations = {"vpc-egress-gateway.io/bfd-port": "10.255.255.255, fd00::255"}
+    metadata = {"name": "vpc1", "annotations": annotations}
     port = BfdPort(enabled=True, annotated=True, ip="10.255.255.255,fd00::255")
     assert PROJECTORS["Vpc"](made("Vpc", metadata, spec={})) == Vpc(name="vpc1", bfd_port=port)
+    annotations["vpc-egress-gateway.io/bfd-port-node-selector"] = "a=b, c=d"
+    nodes = BfdPort(
+        enabled=True, annotated=True, ip="10.255.255.255,fd00::255", node_selector={"matchLabels": {"a": "b", "c": "d"}}
+    )
+    assert PROJECTORS["Vpc"](made("Vpc", metadata, spec={})) == Vpc(name="vpc1", bfd_port=nodes)
     field = made("Vpc", metadata, spec={"bfdPort": {"ip": "10.0.0.1"}})
     assert PROJECTORS["Vpc"](field) == Vpc(name="vpc1", bfd_port=BfdPort(ip="10.0.0.1")), (
         "the field, where there is one"

@@ -5,7 +5,7 @@ ours while a gateway uses it: without one, an OVN that lacks Kube-OVN's patch ru
 """
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -37,7 +37,7 @@ def plan_vpc(world: World, name: str) -> Plan:
         gone = VpcBfdStatus() if vpc is not None and before is not None and before.vpc_status is not None else None
         return Plan(draft=Draft(gateway=name, gateway_uid=uid, nb=NbRows(), vpc_status=gone), steps=notes.steps)
     networks = _networks(port, notes)
-    selector = _selector(port.node_selector, notes)
+    selector = _selector(port, notes)
     if not networks or not vpc.router or notes.of("refused"):
         if not vpc.router:
             notes.waits("bfd port", f'waits for the logical router of Vpc "{name}"')
@@ -114,12 +114,17 @@ def _networks(port: BfdPort, notes: Notes) -> tuple[str, ...]:
     return tuple(addresses.of_family(text, family) for family in addresses.FAMILIES if family in found)
 
 
-def _selector(raw: dict[str, Any] | None, notes: Notes) -> Selector:
+def _selector(port: BfdPort, notes: Notes) -> Selector:
     try:
-        return msgspec.convert(raw or {}, Selector)
+        return msgspec.convert(port.node_selector or {}, Selector)
     except msgspec.ValidationError as error:
-        text = re.sub(r" - at `\$(.*)`", r" at spec.bfdPort.nodeSelector\1", str(error))
-        notes.refused("bfd port", f"spec.bfdPort.nodeSelector: {raw!r}: {text}")
+        if port.annotated:
+            value = (port.node_selector or {}).get("matchLabels")
+            text = f'annotation {names.ANNOTATION_BFD_PORT_NODES}: {value!r}: "key=value,key=value" is needed'
+        else:
+            reason = re.sub(r" - at `\$(.*)`", r" at spec.bfdPort.nodeSelector\1", str(error))
+            text = f"spec.bfdPort.nodeSelector: {port.node_selector!r}: {reason}"
+        notes.refused("bfd port", text)
         return Selector()
 
 
