@@ -96,11 +96,15 @@ class Attachment(Value, frozen=True, kw_only=True):
 
 
 class Pod(Projection, frozen=True, kw_only=True, tag="Pod"):
-    """A Pod, with what Kube-OVN and Multus say of its addresses in annotations."""
+    """A Pod, with what Kube-OVN and Multus say of its addresses in annotations.
+
+    `deployment` is the name of the Deployment whose ReplicaSet made it; empty for none.
+    """
 
     KIND: ClassVar[str] = "Pod"
 
     labels: dict[str, str] = {}
+    deployment: str = ""
     node: str = ""
     phase: str = ""
     ready: bool = False

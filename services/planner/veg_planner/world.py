@@ -197,10 +197,20 @@ class World:
         return self._specs.get(gateway)
 
     def pods_of(self, gateway: str) -> list[Stored]:
-        """The pods that carry the gateway's labels, sorted by name."""
+        """The pods that carry the gateway's labels, sorted by name.
+
+        Not those of a gateway of the same name in another API group, which carry them too: their Deployment says so.
+        """
         namespace, _, name = gateway.rpartition("/")
         keys = self._pods_of_gateway.get((namespace, names.label_value(name)), set())
-        return [self._tables[OBJECT][key] for key in sorted(keys)]
+        found = (self._tables[OBJECT][key] for key in sorted(keys))
+        return [stored for stored in found if not self._of_another(stored.object, gateway)]
+
+    def _of_another(self, pod: Pod, gateway: str) -> bool:
+        deployment = self.find(Deployment, f"{pod.namespace}/{pod.deployment}") if pod.deployment else None
+        stored, intent = self.stored(EgressGateway.KIND, gateway), self.intent(gateway)
+        uid = stored.uid if stored is not None else intent.gateway_uid if intent is not None else ""
+        return deployment is not None and bool(deployment.owner_uid) and deployment.owner_uid != uid
 
     def deployment_of(self, gateway_uid: str) -> str:
         """The key of the Deployment that the gateway owns; empty for none."""

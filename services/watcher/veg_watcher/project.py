@@ -144,6 +144,7 @@ def pod(raw: Json) -> Pod:
         name=_name(raw),
         namespace=_namespace(raw),
         labels=_labels(raw),
+        deployment=_deployment_of(raw),
         node=text(at(raw, "spec", "nodeName")),
         phase=text(at(raw, "status", "phase")),
         ready=_condition(raw, "Ready"),
@@ -155,6 +156,14 @@ def pod(raw: Json) -> Pod:
         logical_switch=_annotation(raw, names.ANNOTATION_LOGICAL_SWITCH),
         attachments=_attachments(_annotation(raw, names.ANNOTATION_NETWORK_STATUS)),
     )
+
+
+def _deployment_of(raw: Json) -> str:
+    """A ReplicaSet of a Deployment is named after it and the hash that its pods carry as a label."""
+    suffix = f"-{text(at(raw, 'metadata', 'labels', 'pod-template-hash'))}"
+    owners = items(at(raw, "metadata", "ownerReferences"))
+    sets = (text(at(owner, "name")) for owner in owners if at(owner, "kind") == "ReplicaSet")
+    return next((name.removesuffix(suffix) for name in sets if len(suffix) > 1 and name.endswith(suffix)), "")
 
 
 def _pod_ips(raw: Json) -> tuple[str, ...]:

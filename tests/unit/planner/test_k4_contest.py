@@ -1,4 +1,4 @@
-"""K4: another controller that reconciles our kind in our API group is seen before the first write, and has the object."""
+"""K4: another controller on our kind in our API group is seen before the first write, and has the object."""
 
 from typing import Any
 

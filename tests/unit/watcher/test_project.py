@@ -313,6 +313,23 @@ def test_deployment_with_its_owner() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("owner", "digest", "deployment"),
+    [
+        ({"kind": "ReplicaSet", "name": "kgw-gateway1-5d8f"}, "5d8f", "kgw-gateway1"),
+        ({"kind": "ReplicaSet", "name": "gateway1"}, "5d8f", ""),
+        ({"kind": "ReplicaSet", "name": "gateway1-"}, "", ""),
+        ({"kind": "StatefulSet", "name": "gateway1-5d8f"}, "5d8f", ""),
+        ("odd", "5d8f", ""),
+    ],
+)
+def test_a_pod_names_its_deployment(owner: object, digest: str, deployment: str) -> None:
+    raw = made("Pod", {"name": "p", "labels": {"pod-template-hash": digest}, "ownerReferences": [owner]})
+    found = PROJECTORS["Pod"](raw)
+    assert isinstance(found, Pod)
+    assert found.deployment == deployment
+
+
 def test_network_attachment() -> None:
     raw = made(
         "NetworkAttachmentDefinition", {"name": "eth1", "namespace": "default"}, spec={"config": '{"type":"macvlan"}'}
