@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from veg_contracts.commands import (
     ChangeMembers,
+    EnsureCondition,
     EnsureFinalizer,
     EnsureMembers,
     EnsureNb,
@@ -167,6 +168,9 @@ _WORDS: Final[dict[type[Any], Callable[[Any], str]]] = {
     RemoveWorkload: lambda command: f"workload {command.generation}: remove Deployment {command.name}",
     EnsureFinalizer: _finalizer,
     EnsureStatus: _status,
+    EnsureCondition: lambda command: (
+        f"condition {command.generation}: {command.condition.type}: {command.condition.message}"
+    ),
     EnsureVpcStatus: lambda command: f"status.bfdPort {command.generation}: {command.bfd_port.name or 'remove it'}",
     RecordKubeEvent: lambda command: f"{command.type} {command.reason}: {command.message}",
     PublishConfig: _config,

@@ -335,7 +335,14 @@ def created(replicas: int = 1) -> Simulation:
 
 def gateway(**fields: object) -> EgressGateway:
     """The document's `gateway1`; `spec` fields by their names, others (generation, deleting, …) as they are."""
-    own = {"generation": 1, "created_at": "2026-01-01T00:00:00Z", "name": "gateway1", "namespace": "default"}
+    own: dict[str, object] = {
+        "generation": 1,
+        "created_at": "2026-01-01T00:00:00Z",
+        "name": "gateway1",
+        "namespace": "default",
+        # Without it nothing else is planned (CASES K4).
+        "finalizers": (names.FINALIZER,),
+    }
     for name in (*own, "deleting", "finalizers", "spec"):
         if name in fields:
             own[name] = fields.pop(name)

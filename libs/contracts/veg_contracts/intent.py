@@ -244,7 +244,11 @@ class Generations(Value, frozen=True, kw_only=True):
 
 
 class Intent(Value, frozen=True, kw_only=True):
-    """What one gateway should look like everywhere. A part that is None has no place (yet, or any more)."""
+    """What one gateway should look like everywhere. A part that is None has no place (yet, or any more).
+
+    `conflict` is in the place of the status where another controller reconciles the gateway: that one condition is all
+    that is ours.
+    """
 
     gateway: str
     gateway_uid: str
@@ -254,6 +258,7 @@ class Intent(Value, frozen=True, kw_only=True):
     workload: Workload | None = None
     finalizer: bool = False
     status: GatewayStatus | None = None
+    conflict: Condition | None = None
     config: PodConfig | None = None
     vpc_status: VpcBfdStatus | None = None
     generations: Generations = Generations()

@@ -21,6 +21,11 @@ DEFAULT_VPC: Final = "ovn-cluster"
 FINALIZER: Final = f"{OWN_GROUP}/finalizer"
 KUBE_OVN_FINALIZER: Final = "kubeovn.io/kube-ovn-controller"
 FIELD_MANAGER: Final = "vpc-egress-gateway"
+# People who repair something by hand. No controller calls itself that.
+KUBECTL: Final = "kubectl"
+# The condition of a gateway that another controller reconciles too, and its reason.
+CONFLICT: Final = "Conflict"
+REASON_OTHER: Final = "OtherReconciler"
 
 LABEL_APP: Final = "app"
 APP: Final = "vpc-egress-gateway"

@@ -12,6 +12,7 @@ import msgspec
 from veg_contracts import names
 from veg_contracts.base import encode
 from veg_contracts.commands import (
+    EnsureCondition,
     EnsureFinalizer,
     EnsureStatus,
     EnsureVpcStatus,
@@ -43,7 +44,7 @@ async def carry_out(api: Api, group: str, command_id: str, command: KubeCommand)
             return await remove_workload(api, command)
         case EnsureFinalizer():
             return await ensure_finalizer(api, group, command)
-        case EnsureStatus():
+        case EnsureStatus() | EnsureCondition():
             return await ensure_status(api, group, command)
         case EnsureVpcStatus():
             return await ensure_vpc_status(api, command)
@@ -77,6 +78,8 @@ def _check_ours(found: Json, command: EnsureWorkload) -> None:
     name = f"Deployment {command.workload.namespace}/{command.workload.name}"
     if not facts.is_owned_by(found, command.gateway_uid):
         raise ImpossibleError(f"{name} exists and is not owned by {names.KIND} {command.gateway}")
+    if facts.is_foreign(found):
+        raise ImpossibleError(f"{name} names {names.KIND} {command.gateway} as its owner and was made by another one")
     if facts.is_being_deleted(found):
         raise ImpossibleError(f"{name} is being deleted")
 
@@ -89,6 +92,8 @@ async def remove_workload(api: Api, command: RemoveWorkload) -> Detail:
         return {"skipped": "it is gone"}
     if not facts.is_owned_by(found, command.gateway_uid):
         return {"skipped": f"it is not owned by {names.KIND} {command.gateway}"}
+    if facts.is_foreign(found):
+        return {"skipped": "it was made by another one"}
     if not facts.is_being_deleted(found):
         await _delete_if_there(api, path, facts.uid(found))
     return {"uid": facts.uid(found)}
@@ -112,11 +117,13 @@ async def ensure_finalizer(api: Api, group: str, command: EnsureFinalizer) -> De
     return await _edit(api, command, path, path, edit, unless_deleted=command.present)
 
 
-async def ensure_status(api: Api, group: str, command: EnsureStatus) -> Detail:
-    status = msgspec.json.decode(encode(command.status))
+async def ensure_status(api: Api, group: str, command: EnsureStatus | EnsureCondition) -> Detail:
+    """The whole status, or one condition: then another controller owns the rest, and it stays as it is."""
+    one = isinstance(command, EnsureCondition)
+    wanted = msgspec.json.decode(encode(command.condition if isinstance(command, EnsureCondition) else command.status))
 
     def edit(found: Json) -> Json:
-        return patches.status_patch(found, status)
+        return patches.condition_patch(found, wanted) if one else patches.status_patch(found, wanted)
 
     path = paths.gateway(group, command.gateway)
     return await _edit(api, command, path, f"{path}/status", edit)
@@ -136,7 +143,7 @@ async def ensure_vpc_status(api: Api, command: EnsureVpcStatus) -> Detail:
 
 async def _edit(
     api: Api,
-    command: EnsureFinalizer | EnsureStatus | EnsureVpcStatus,
+    command: EnsureFinalizer | EnsureStatus | EnsureCondition | EnsureVpcStatus,
     source: str,
     target: str,
     edit: Callable[[Json], Json],

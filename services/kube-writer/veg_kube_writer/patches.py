@@ -40,6 +40,18 @@ def status_patch(found: Json, status: Json) -> Json:
     return {"status": patch} if patch else {}
 
 
+def condition_patch(found: Json, condition: Json) -> Json:
+    """The merge patch after which the status of `found` has this condition; all else in it stays.
+
+    The API server fills in what else a status must have.
+    """
+    before = dig(found, "status", "conditions") or []
+    if condition in before:
+        return {}
+    others = [other for other in before if dig(other, "type") != condition["type"]]
+    return {"status": {"conditions": [*others, condition]}}
+
+
 def bfd_port_patch(found: Json, bfd_port: Json | None) -> Json:
     """The merge patch after which a Vpc has exactly this `status.bfdPort`, or none; the rest of the status stays."""
     before = dig(found, "status", "bfdPort")

@@ -16,7 +16,19 @@ def violations(draft: Draft, strange: frozenset[str] = frozenset()) -> tuple[str
 
     `strange` are the prefixes of src-ip routes on its router that are not ours.
     """
-    return (*_of_rows(draft.gateway, draft.nb), *_of_groups(draft.nb, strange), *_of_config(draft.config))
+    return (
+        *_of_rows(draft.gateway, draft.nb),
+        *_of_groups(draft.nb, strange),
+        *_of_config(draft.config),
+        *_of_conflict(draft),
+    )
+
+
+def _of_conflict(draft: Draft) -> list[str]:
+    """What another controller reconciles has nothing of ours but the condition that says so."""
+    rows = draft.nb is not None and not draft.nb.empty
+    ours = rows or draft.finalizer or draft.workload is not None or draft.config is not None or draft.status is not None
+    return ["more than the condition of a conflict"] if draft.conflict is not None and ours else []
 
 
 def _of_rows(gateway: str, rows: NbRows | None) -> list[str]:

@@ -61,8 +61,21 @@ def egress_gateway(raw: Json) -> EgressGateway:
         created_at=text(at(raw, "metadata", "creationTimestamp")),
         deleting=_deleting(raw),
         finalizers=texts(at(raw, "metadata", "finalizers")),
+        status_managers=_status_managers(raw),
         spec=mapping(raw.get("spec")),
     )
+
+
+def _managers(raw: Json, subresource: str) -> set[str]:
+    """Who wrote of the object, through that subresource or, if it is empty, the object itself. Names, and no times."""
+    entries = items(at(raw, "metadata", "managedFields"))
+    found = {text(at(entry, "manager")) for entry in entries if text(at(entry, "subresource")) == subresource}
+    return found - {""}
+
+
+def _status_managers(raw: Json) -> tuple[str, ...]:
+    others = _managers(raw, "status") - {names.FIELD_MANAGER}
+    return tuple(sorted(name for name in others if not name.startswith(names.KUBECTL)))
 
 
 def vpc(raw: Json) -> Vpc:
@@ -131,6 +144,7 @@ def pod(raw: Json) -> Pod:
         name=_name(raw),
         namespace=_namespace(raw),
         labels=_labels(raw),
+        deployment=_deployment_of(raw),
         node=text(at(raw, "spec", "nodeName")),
         phase=text(at(raw, "status", "phase")),
         ready=_condition(raw, "Ready"),
@@ -142,6 +156,14 @@ def pod(raw: Json) -> Pod:
         logical_switch=_annotation(raw, names.ANNOTATION_LOGICAL_SWITCH),
         attachments=_attachments(_annotation(raw, names.ANNOTATION_NETWORK_STATUS)),
     )
+
+
+def _deployment_of(raw: Json) -> str:
+    """A ReplicaSet of a Deployment is named after it and the hash that its pods carry as a label."""
+    suffix = f"-{text(at(raw, 'metadata', 'labels', 'pod-template-hash'))}"
+    owners = items(at(raw, "metadata", "ownerReferences"))
+    sets = (text(at(owner, "name")) for owner in owners if at(owner, "kind") == "ReplicaSet")
+    return next((name.removesuffix(suffix) for name in sets if len(suffix) > 1 and name.endswith(suffix)), "")
 
 
 def _pod_ips(raw: Json) -> tuple[str, ...]:
@@ -187,6 +209,7 @@ def deployment(raw: Json) -> Deployment:
         generation=integer(at(raw, "metadata", "generation")),
         observed_generation=integer(at(status, "observedGeneration")),
         owner_uid=_owner_uid(raw),
+        foreign=bool(writers := _managers(raw, "")) and names.FIELD_MANAGER not in writers,
         labels=_labels(raw),
         deleting=_deleting(raw),
         replicas_wanted=integer(at(raw, "spec", "replicas")),

@@ -4,6 +4,7 @@ from typing import Any
 
 from veg_contracts import names
 from veg_contracts.commands import (
+    EnsureCondition,
     EnsureFinalizer,
     EnsureStatus,
     EnsureVpcStatus,
@@ -69,6 +70,12 @@ def status(namespace: str, uid: str, generation: int = 1, **changes: Any) -> Ens
         conditions=changes.get("conditions", (condition("Ready"),)),
     )
     return EnsureStatus(gateway=f"{namespace}/gateway1", gateway_uid=uid, generation=generation, status=made)
+
+
+def conflict(namespace: str, uid: str, generation: int = 1) -> EnsureCondition:
+    return EnsureCondition(
+        gateway=f"{namespace}/gateway1", gateway_uid=uid, generation=generation, condition=condition("Conflict")
+    )
 
 
 def vpc_status(vpc: str, uid: str, generation: int = 1, **port: Any) -> EnsureVpcStatus:

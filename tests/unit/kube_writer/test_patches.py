@@ -141,3 +141,21 @@ def test_a_long_message_is_cut_between_characters() -> None:
     message = patches.event(names.KUBE_OVN_GROUP, "cmd/1", order(message="é" * 2000))["message"]
     assert message == "é" * 510 + "..."
     assert len(message.encode()) <= 1024
+
+
+OURS = {"type": "Conflict", "status": "True", "reason": "OtherReconciler"}
+THEIRS = {"type": "Init", "status": "Unknown", "reason": "Processing"}
+
+
+@pytest.mark.parametrize(
+    ("status", "after"),
+    [
+        (None, [OURS]),
+        ({"phase": "Processing", "conditions": [THEIRS]}, [THEIRS, OURS]),
+        ({"conditions": [{"type": "Conflict", "status": "True", "reason": "Older"}, THEIRS]}, [THEIRS, OURS]),
+        ({"phase": "Processing", "conditions": [OURS, THEIRS]}, None),
+    ],
+)
+def test_k4_one_condition_is_put_beside_those_of_another_one(status: Any, after: list[dict[str, str]] | None) -> None:
+    patch = patches.condition_patch({"status": status} if status is not None else {}, OURS)
+    assert patch == ({} if after is None else {"status": {"conditions": after}})

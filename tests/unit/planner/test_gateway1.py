@@ -10,6 +10,7 @@ from veg_contracts.commands import EnsureNb, EnsureStatus, EnsureWorkload, Publi
 from veg_contracts.events import PlannerConfigured
 from veg_contracts.intent import NbRows, RoutePolicy
 from veg_contracts.names import OWN_GROUP
+from veg_contracts.objects import Deployment
 
 
 def policy(match: str, *nexthops: str) -> RoutePolicy:
@@ -202,6 +203,22 @@ def test_status_is_written_once_for_each_change() -> None:
     simulation = created()
     statuses = [encoded.status for encoded in simulation.commands(EnsureStatus) if isinstance(encoded, EnsureStatus)]
     assert all(one != other for one, other in itertools.pairwise(statuses))
+
+
+def test_k2_pods_of_a_gateway_of_the_same_name_in_another_group_are_not_its_own() -> None:
+    simulation = created()
+    labels = names.workload_labels("gateway1")
+    theirs = Deployment(name="kgw-gateway1", namespace="default", generation=1, owner_uid="theirs", labels=labels)
+    simulation.see(msgspec.structs.replace(theirs, foreign=True))
+    simulation.see(pod(7, deployment="kgw-gateway1"))
+    simulation.answer_all()
+    assert simulation.status().ready
+    assert simulation.status().internal_ips == ("10.16.0.12",)
+    simulation.see(gateway(deleting=True, generation=2))
+    simulation.answer_all()
+    simulation.lose(pod(0))
+    simulation.answer_all()
+    assert not simulation.intent().finalizer, "their pods are not awaited"
 
 
 def test_the_deployment_names_its_owner_in_the_group_that_was_chosen() -> None:

@@ -5,7 +5,7 @@ from typing import Final
 from veg_contracts import names
 from veg_contracts.intent import Condition, GatewayStatus, Step, WorkloadStatus
 from veg_contracts.objects import EgressGateway
-from veg_planner.plan import stability
+from veg_planner.plan import contest, stability
 from veg_planner.plan.bfd import PANIC
 from veg_planner.plan.pods import Member
 
@@ -26,6 +26,7 @@ def status(
         _validated(gateway, steps),
         *_acted_on(gateway, steps),
         *_stable(gateway, steps),
+        *_contested(gateway, steps),
         _ready(gateway, blocking, len(serving), remarks),
     )
     return GatewayStatus(
@@ -62,6 +63,12 @@ def _stable(gateway: EgressGateway, steps: tuple[Step, ...]) -> tuple[Condition,
     """Only present while somebody else changes our rows again and again."""
     texts = [step.text for step in steps if step.topic == stability.TOPIC]
     return (_condition(gateway, "Stable", "False", "RepairedRepeatedly", texts),) if texts else ()
+
+
+def _contested(gateway: EgressGateway, steps: tuple[Step, ...]) -> tuple[Condition, ...]:
+    """Only present while another controller reconciles the gateway, too."""
+    texts = [step.text for step in steps if step.topic == contest.TOPIC]
+    return (_condition(gateway, names.CONFLICT, "True", names.REASON_OTHER, texts),) if texts else ()
 
 
 def _ready(gateway: EgressGateway, blocking: list[Step], serving: int, remarks: list[str]) -> Condition:
