@@ -262,3 +262,39 @@ def pod_of(lab: Lab, address: str) -> str:
     found = [pod for pod in lab.gateway_pods("gateway2") if f'"{address}"' in pod["metadata"]["annotations"][key]]
     name: str = found[0]["metadata"]["name"]
     return name
+
+
+@pytest.fixture(scope="module")
+def contested() -> Iterator[Lab]:
+    """Our services in Kube-OVN's own API group, where its reconciler runs."""
+    lab = Lab("contested", VEG_LAB_KUBE_OVN="1.17", VEG_API_GROUP=KUBE_OVN_GROUP)
+    lab.call("down", timeout_s=120)
+    lab.call("up", timeout_s=1200)
+    yield lab
+    lab.call("down", timeout_s=120)
+
+
+def test_k4_gateways_that_kube_ovn_reconciles_are_left_to_it(contested: Lab) -> None:
+    lab = contested
+    names = [THEIRS, "second"]
+    for number, name in enumerate(names):
+        lab.apply(
+            egress(name, replicas=1, externalSubnet="macvlan1", policies=snat(ipBlocks=[f"10.16.25{number}.0/24"]))
+        )
+
+    def said(name: str) -> bool:
+        found = lab.gateway(name)
+        assert found["status"]["ready"], "Kube-OVN serves it"
+        text = conditions(found)["Conflict"]
+        return "OtherReconciler" in text and f"set VEG_API_GROUP={OWN_GROUP}" in text
+
+    for name in names:
+        eventually(lambda name=name: said(name), 60, f"{name} is Kube-OVN's, and says so")  # type: ignore[misc]
+        finalizers = lab.gateway(name)["metadata"]["finalizers"]
+        assert finalizers == ["kubeovn.io/kube-ovn-controller"]
+        managers = {entry["manager"] for entry in lab.get("deployment", name)["metadata"]["managedFields"]}
+        assert "vpc-egress-gateway" not in managers, "we wrote nothing there"
+    for kind in ("Logical_Router_Policy", "Port_Group", "BFD"):
+        ids = [row["external_ids"] for row in table(lab, kind, "external_ids")]
+        assert not [each for each in ids if "vpc-egress-gateway.io/owner" in each]
+    lab.kubectl("delete", lab.kind, *names, "--timeout=60s")
