@@ -137,17 +137,14 @@ def test_k7_a_bfd_port_is_asked_for_by_annotation_where_there_is_no_field(beside
 
 @pytest.fixture
 def theirs(beside: Lab, world: World) -> Iterator[str]:
-    """A gateway of Kube-OVN's own, of the same name as one of ours too, in its own API group."""
+    """A gateway of Kube-OVN's own, in its own API group."""
     if not world.own_gateways:
         pytest.fail("not reached: the tests that need it are not for this version")
-    spec = {"replicas": 1, "externalSubnet": "macvlan1", "policies": snat(ipBlocks=["10.16.250.0/24"])}
-    for name in (THEIRS, "gateway1"):
-        beside.apply(egress(name, **spec | {"prefix": "kgw-"}) | {"apiVersion": "kubeovn.io/v1"})
-    kind = "vpc-egress-gateways.kubeovn.io"
-    for name in (THEIRS, "gateway1"):
-        eventually(lambda name=name: beside.get(kind, name)["status"].get("ready"), 60, f"Kube-OVN's {name} is ready")  # type: ignore[misc]
+    beside.apply(egress(THEIRS, replicas=1, externalSubnet="macvlan1", policies=snat(ipBlocks=["10.16.250.0/24"])))
+    kind = f"vpc-egress-gateways.{KUBE_OVN_GROUP}"
+    eventually(lambda: beside.get(kind, THEIRS)["status"]["ready"], 60, "Kube-OVN's gateway is ready")
     yield THEIRS
-    beside.kubectl("delete", kind, THEIRS, "gateway1", "--timeout=60s")
+    beside.kubectl("delete", kind, THEIRS, "--timeout=60s")
 
 
 def not_ours(lab: Lab) -> dict[str, list[dict[str, Any]]]:
