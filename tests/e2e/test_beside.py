@@ -199,7 +199,7 @@ def test_k6_what_each_reconcile_deletes_is_repaired_and_in_the_status(beside: La
     assert ("Static_Route" if world.by_routes else "Policy") in stable
 
 
-def test_port_groups_that_a_restart_of_kube_ovn_deletes_are_repaired(beside: Lab, world: World) -> None:
+def test_what_a_restart_of_kube_ovn_deletes_is_repaired(beside: Lab, world: World) -> None:
     label = {"egress": "selected"}
     selectors = [{"podSelector": {"matchLabels": label}}]
     beside.apply(client_pod("selected", labels=label, subnet="ovn-default"))
@@ -213,6 +213,9 @@ def test_port_groups_that_a_restart_of_kube_ovn_deletes_are_repaired(beside: Lab
         lambda: members(beside, "default/selecting") == {"default/selected"}, 20, "its port group is there again"
     )
     eventually(lambda: fetch(beside, "selected") in external(beside, "selecting"), 10, "it leaves by its gateway")
+    # The stub switch of the BFD port went, too.
+    eventually(lambda: set(bfd.sessions(beside, "default/gateway2").values()) == {"up"}, 20, "all sessions are up")
+    beside.ready("gateway2", 2)
     beside.kubectl("delete", beside.kind, "selecting", "--timeout=60s")
     beside.kubectl("delete", "pod", "selected")
 
