@@ -5,7 +5,6 @@ sources a connection, and nothing that we do may touch a row of its own. The lab
 controllers did (`lab/veg_lab/mini_kube_ovn/behaviours.py`).
 """
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -147,17 +146,14 @@ def theirs(beside: Lab, world: World) -> Iterator[str]:
     beside.kubectl("delete", kind, THEIRS, "--timeout=60s")
 
 
-def not_ours(lab: Lab) -> dict[str, list[dict[str, Any]]]:
-    """All rows of the tables that gateways write to, but those of ours, whole."""
+def rows_of_theirs(lab: Lab) -> dict[str, list[dict[str, Any]]]:
+    """All rows of Kube-OVN's own gateways, whole but for the status that OVN writes."""
     found = {}
     for name in _ROWS:
-        rows = table(lab, name)
-        strangers = [row for row in rows if "vpc-egress-gateway.io/owner" not in row["external_ids"]]
-        # OVN makes two address sets of each port group, ours too, and writes BFD's status.
-        found[name] = sorted(
-            ({key: value for key, value in row.items() if key != "status"} for row in strangers),
-            key=lambda row: json.dumps(row, sort_keys=True),
-        )
+        rows = [row for row in table(lab, name) if row["external_ids"].get("vpc-egress-gateway") == f"default/{THEIRS}"]
+        theirs = [row for row in rows if "vpc-egress-gateway.io/owner" not in row["external_ids"]]
+        kept = [{key: value for key, value in row.items() if key != "status"} for row in theirs]
+        found[name] = sorted(kept, key=lambda row: str(row["_uuid"]))
     return found
 
 
@@ -165,8 +161,9 @@ def test_k2_gateways_of_kube_ovn_are_left_alone(beside: Lab, world: World, reque
     if not world.own_gateways:
         return
     request.getfixturevalue("theirs")
-    before = not_ours(beside)
-    assert any("vpc-egress-gateway" in row["external_ids"] for row in before["Logical_Router_Policy"])
+    before = rows_of_theirs(beside)
+    assert before["Logical_Router_Policy"]
+    assert before["Address_Set"]
     beside.apply(ours(world, "brief", replicas=1, policies=snat(ipBlocks=["10.16.251.0/24"])))
     beside.ready("brief", 1)
     for service in ("ovn-writer", "planner"):
@@ -177,7 +174,7 @@ def test_k2_gateways_of_kube_ovn_are_left_alone(beside: Lab, world: World, reque
     beside.kubectl("delete", beside.kind, "brief", "--timeout=60s")
     beside.kubectl("scale", beside.kind, "gateway1", "--replicas=1")
     beside.ready("gateway1", 1)
-    assert not_ours(beside) == before
+    assert rows_of_theirs(beside) == before
 
 
 def test_k6_what_each_reconcile_deletes_is_repaired_and_in_the_status(beside: Lab, world: World) -> None:
@@ -292,7 +289,10 @@ def test_k4_gateways_that_kube_ovn_reconciles_are_left_to_it(contested: Lab) -> 
         eventually(lambda name=name: said(name), 60, f"{name} is Kube-OVN's, and says so")  # type: ignore[misc]
         finalizers = lab.gateway(name)["metadata"]["finalizers"]
         assert finalizers == ["kubeovn.io/kube-ovn-controller"]
-        managers = {entry["manager"] for entry in lab.get("deployment", name)["metadata"]["managedFields"]}
+        managers = {
+            entry["manager"]
+            for entry in lab.get("deployment", name, "--show-managed-fields")["metadata"]["managedFields"]
+        }
         assert "vpc-egress-gateway" not in managers, "we wrote nothing there"
     for kind in ("Logical_Router_Policy", "Port_Group", "BFD"):
         ids = [row["external_ids"] for row in table(lab, kind, "external_ids")]
