@@ -9,7 +9,7 @@ from support.watched import SPARE
 
 
 def table(lab: Lab, name: str, *columns: str, condition: str = "") -> list[dict[str, Any]]:
-    """Rows of a table as ovn-nbctl prints them in JSON, with sets and maps made Python's; all columns if none is named."""
+    """Rows of a table as ovn-nbctl prints them in JSON, sets and maps made Python's; all columns if none is named."""
     words = ["--format=json", *([f"--columns={','.join(columns)}"] if columns else [])]
     text = lab.nbctl(*words, *(["find", name, condition] if condition else ["list", name]))
     found = json.loads(text)
