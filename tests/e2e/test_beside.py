@@ -18,7 +18,7 @@ from support import bfd
 from support.clients import await_running, client_pod
 from support.kills import LinkDown
 from support.lab import Lab, conditions, eventually
-from support.northbound import table
+from support.northbound import members, policies, routes, table
 from support.vpcs import egress, fetch, subnet, vpc
 
 KUBE_OVN_GROUP, OWN_GROUP = "kubeovn.io", "vpc-egress-gateway.io"
@@ -137,17 +137,14 @@ def test_k7_a_bfd_port_is_asked_for_by_annotation_where_there_is_no_field(beside
 
 @pytest.fixture
 def theirs(beside: Lab, world: World) -> Iterator[str]:
-    """A gateway of Kube-OVN's own, of the same name as one of ours too, in its own API group."""
+    """A gateway of Kube-OVN's own, in its own API group."""
     if not world.own_gateways:
         pytest.fail("not reached: the tests that need it are not for this version")
-    spec = {"replicas": 1, "externalSubnet": "macvlan1", "policies": snat(ipBlocks=["10.16.250.0/24"])}
-    for name in (THEIRS, "gateway1"):
-        beside.apply(egress(name, **spec | {"prefix": "kgw-"}) | {"apiVersion": "kubeovn.io/v1"})
-    kind = "vpc-egress-gateways.kubeovn.io"
-    for name in (THEIRS, "gateway1"):
-        eventually(lambda name=name: beside.get(kind, name)["status"].get("ready"), 60, f"Kube-OVN's {name} is ready")  # type: ignore[misc]
+    beside.apply(egress(THEIRS, replicas=1, externalSubnet="macvlan1", policies=snat(ipBlocks=["10.16.250.0/24"])))
+    kind = f"vpc-egress-gateways.{KUBE_OVN_GROUP}"
+    eventually(lambda: beside.get(kind, THEIRS)["status"]["ready"], 60, "Kube-OVN's gateway is ready")
     yield THEIRS
-    beside.kubectl("delete", kind, THEIRS, "gateway1", "--timeout=60s")
+    beside.kubectl("delete", kind, THEIRS, "--timeout=60s")
 
 
 def not_ours(lab: Lab) -> dict[str, list[dict[str, Any]]]:
@@ -184,12 +181,15 @@ def test_k2_gateways_of_kube_ovn_are_left_alone(beside: Lab, world: World, reque
 
 
 def test_k6_what_each_reconcile_deletes_is_repaired_and_in_the_status(beside: Lab, world: World) -> None:
-    before = seen_rows(beside)
+    def rows() -> object:
+        return policies(beside, "default/gateway2"), routes(beside, "default/gateway2")
+
+    before = rows()
     for number in range(3):
         beside.kubectl("annotate", "vpc", "vpc1", f"touched={number}", "--overwrite")
         beside.kubectl("label", "vpc", "vpc1", f"touched={number}", "--overwrite")
         time.sleep(0.5)
-        eventually(lambda: seen_rows(beside) == before, 10, "the rows are there again")
+        eventually(lambda: rows() == before, 10, "the rows are there again")
     stable = conditions(beside.gateway("gateway2")).get("Stable", "")
     if not world.deletes:
         assert stable == ""
@@ -199,16 +199,7 @@ def test_k6_what_each_reconcile_deletes_is_repaired_and_in_the_status(beside: La
     assert ("Static_Route" if world.by_routes else "Policy") in stable
 
 
-def seen_rows(lab: Lab) -> list[tuple[str, str]]:
-    """Match or prefix and next hop of our rows in vpc1."""
-    mine = 'external_ids:"vpc-egress-gateway.io/owner"="default/gateway2"'
-    policies = table(lab, "Logical_Router_Policy", "match", "nexthops", condition=mine)
-    routes = table(lab, "Logical_Router_Static_Route", "ip_prefix", "nexthop", condition=mine)
-    found = [(row["match"], ",".join(sorted(row["nexthops"]))) for row in policies]
-    return sorted(found + [(row["ip_prefix"], row["nexthop"]) for row in routes])
-
-
-def test_port_groups_that_a_restart_of_kube_ovn_deletes_are_repaired(beside: Lab, world: World) -> None:
+def test_what_a_restart_of_kube_ovn_deletes_is_repaired(beside: Lab, world: World) -> None:
     label = {"egress": "selected"}
     selectors = [{"podSelector": {"matchLabels": label}}]
     beside.apply(client_pod("selected", labels=label, subnet="ovn-default"))
@@ -218,9 +209,13 @@ def test_port_groups_that_a_restart_of_kube_ovn_deletes_are_repaired(beside: Lab
     assert set(seen(beside, "selected")) == external(beside, "selecting")
     beside.call("kill", "mini-kube-ovn")
     beside.call("start", "mini-kube-ovn")
-    mine = 'external_ids:"vpc-egress-gateway.io/owner"="default/selecting"'
-    eventually(lambda: [len(row["ports"]) for row in table(beside, "Port_Group", "ports", condition=mine)] == [1], 20)
+    eventually(
+        lambda: members(beside, "default/selecting") == {"default/selected"}, 20, "its port group is there again"
+    )
     eventually(lambda: fetch(beside, "selected") in external(beside, "selecting"), 10, "it leaves by its gateway")
+    # The stub switch of the BFD port went, too.
+    eventually(lambda: set(bfd.sessions(beside, "default/gateway2").values()) == {"up"}, 20, "all sessions are up")
+    beside.ready("gateway2", 2)
     beside.kubectl("delete", beside.kind, "selecting", "--timeout=60s")
     beside.kubectl("delete", "pod", "selected")
 
@@ -267,3 +262,39 @@ def pod_of(lab: Lab, address: str) -> str:
     found = [pod for pod in lab.gateway_pods("gateway2") if f'"{address}"' in pod["metadata"]["annotations"][key]]
     name: str = found[0]["metadata"]["name"]
     return name
+
+
+@pytest.fixture(scope="module")
+def contested() -> Iterator[Lab]:
+    """Our services in Kube-OVN's own API group, where its reconciler runs."""
+    lab = Lab("contested", VEG_LAB_KUBE_OVN="1.17", VEG_API_GROUP=KUBE_OVN_GROUP)
+    lab.call("down", timeout_s=120)
+    lab.call("up", timeout_s=1200)
+    yield lab
+    lab.call("down", timeout_s=120)
+
+
+def test_k4_gateways_that_kube_ovn_reconciles_are_left_to_it(contested: Lab) -> None:
+    lab = contested
+    names = [THEIRS, "second"]
+    for number, name in enumerate(names):
+        lab.apply(
+            egress(name, replicas=1, externalSubnet="macvlan1", policies=snat(ipBlocks=[f"10.16.25{number}.0/24"]))
+        )
+
+    def said(name: str) -> bool:
+        found = lab.gateway(name)
+        assert found["status"]["ready"], "Kube-OVN serves it"
+        text = conditions(found)["Conflict"]
+        return "OtherReconciler" in text and f"set VEG_API_GROUP={OWN_GROUP}" in text
+
+    for name in names:
+        eventually(lambda name=name: said(name), 60, f"{name} is Kube-OVN's, and says so")  # type: ignore[misc]
+        finalizers = lab.gateway(name)["metadata"]["finalizers"]
+        assert finalizers == ["kubeovn.io/kube-ovn-controller"]
+        managers = {entry["manager"] for entry in lab.get("deployment", name)["metadata"]["managedFields"]}
+        assert "vpc-egress-gateway" not in managers, "we wrote nothing there"
+    for kind in ("Logical_Router_Policy", "Port_Group", "BFD"):
+        ids = [row["external_ids"] for row in table(lab, kind, "external_ids")]
+        assert not [each for each in ids if "vpc-egress-gateway.io/owner" in each]
+    lab.kubectl("delete", lab.kind, *names, "--timeout=60s")

@@ -134,7 +134,10 @@ def _gateway_container(spec: Spec) -> dict[str, Any]:
 
 
 def _speaker_container(image: str, mounts: list[dict[str, str]]) -> dict[str, Any]:
-    """The BFD speaker. It has no CPU limit: a throttled speaker looks like a dead gateway."""
+    """The BFD speaker. It has no CPU limit: a throttled speaker looks like a dead gateway, and so does a starved one.
+
+    What it asks for is a share for the moment in which everything on the node wants to run, not what it uses.
+    """
     return {
         "name": "bfdd",
         "image": image,
@@ -142,7 +145,7 @@ def _speaker_container(image: str, mounts: list[dict[str, str]]) -> dict[str, An
         "command": ["bfdd"],
         "env": [{"name": "VEG_BFD_DIR", "value": _SHARED_DIR}],
         "volumeMounts": mounts,
-        "resources": {"requests": {"cpu": "20m", "memory": "24Mi"}, "limits": {"memory": "64Mi"}},
+        "resources": {"requests": {"cpu": "200m", "memory": "24Mi"}, "limits": {"memory": "64Mi"}},
         "lifecycle": _DRAIN,
         "livenessProbe": {
             "exec": {"command": ["bfdd-control", "live"]},
