@@ -200,12 +200,13 @@ def test_k4_a_gateway_that_waits_for_its_finalizer_can_be_deleted() -> None:
 
 def test_k4_the_condition_is_sent_once() -> None:
     simulation = prepared()
-    see(simulation, {"finalizers": (THEIRS,)})
+    see(simulation, {"status_managers": ("kube-ovn-controller",)})
     simulation.answer_all()
     see(simulation, {"finalizers": (THEIRS,), "status_managers": ("kube-ovn-controller",)})
     see(simulation, {"finalizers": (THEIRS,), "status_managers": ("kube-ovn-controller", "other")})
     simulation.answer_all()
     assert len(simulation.commands(EnsureCondition)) == 1
+    assert len(simulation.commands(RecordKubeEvent)) == 1
 
 
 def test_k4_a_restart_decides_the_same() -> None:

@@ -37,8 +37,7 @@ def hold(world: World, subject: Subject, notes: Notes) -> Plan | None:
             notes.done(TOPIC, f"another controller reconciles it too ({mark}): {_REMEDY}")
         return None
     if refused(world, subject):
-        text = f"another controller reconciles gateways of {names.KUBE_OVN_GROUP} ({_why(world, gateway.key)})"
-        notes.refused(TOPIC, f"{text}, so nothing is made of it here: {_REMEDY}")
+        notes.refused(TOPIC, _sentence(world, subject))
         draft = Draft(gateway=gateway.key, gateway_uid=uid, conflict=_condition(gateway, notes))
         return Plan(draft=draft, steps=notes.steps)
     if names.FINALIZER not in gateway.finalizers:
@@ -61,6 +60,14 @@ def _begun(world: World, subject: Subject) -> bool:
     if made is not None and world.foreign_deployment(subject.uid) == f"{made.namespace}/{made.name}":
         return bool(rows.nexthops)  # it was quicker than our Deployment, which then was never made
     return made is not None or last.config is not None or not rows.empty
+
+
+def _sentence(world: World, subject: Subject) -> str:
+    """The first one stays: each further mark would be one more write beside the other one's, and one more Event."""
+    if subject.last is not None and subject.last.conflict is not None:
+        return subject.last.conflict.message
+    text = f"another controller reconciles gateways of {names.KUBE_OVN_GROUP} ({_why(world, subject.gateway.key)})"
+    return f"{text}, so nothing is made of it here: {_REMEDY}"
 
 
 def _why(world: World, gateway: str) -> str:
