@@ -9,6 +9,17 @@ from veg_lab.mini_kube_ovn.model import Json
 class Create:
     kind: str
     body: Json
+    namespace: str = ""
+
+
+@dataclass(frozen=True)
+class Replace:
+    """The whole object, whatever it was."""
+
+    kind: str
+    namespace: str
+    name: str
+    body: Json
 
 
 @dataclass(frozen=True)
@@ -20,3 +31,6 @@ class Patch:
     name: str
     body: Json
     status: bool = False
+
+
+Change = Create | Replace | Patch

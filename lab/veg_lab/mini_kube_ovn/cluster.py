@@ -13,7 +13,7 @@ import urllib3
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
-from veg_lab.mini_kube_ovn.changes import Create, Patch
+from veg_lab.mini_kube_ovn.changes import Change, Create, Patch, Replace
 from veg_lab.mini_kube_ovn.model import Json
 
 LOG = logging.getLogger(__name__)
@@ -178,15 +178,21 @@ class Store:
         return version
 
 
-def apply(api: Api, change: Create | Patch) -> None:
+def apply(api: Api, change: Change) -> None:
     """An object that exists already, or has gone, or has become another one is no error. Raises ClusterError."""
     harmless = (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND)
     try:
-        if isinstance(change, Create):
-            harmless = (HTTPStatus.CONFLICT, HTTPStatus.CONFLICT)
-            api.request("POST", "/".join(KINDS[change.kind]), change.body)
-        else:
-            api.request("PATCH", _path(change), change.body, "application/merge-patch+json")
+        match change:
+            case Create():
+                harmless = (HTTPStatus.CONFLICT, HTTPStatus.CONFLICT)
+                api.request("POST", _collection(change.kind, change.namespace), change.body)
+            case Replace():
+                path = f"{_collection(change.kind, change.namespace)}/{change.name}"
+                api.request("PUT", path, change.body)
+            case Patch():
+                path = f"{_collection(change.kind, change.namespace)}/{change.name}"
+                end = "/status" if change.status else ""
+                api.request("PATCH", path + end, change.body, "application/merge-patch+json")
     except RefusedError as error:
         if error.status not in harmless:
             raise
@@ -215,7 +221,7 @@ def emit_warning(api: Api, pod: Json, reason: str, message: str) -> None:
     api.request("POST", f"{group}/namespaces/{meta['namespace']}/{plural}", body)
 
 
-def _path(patch: Patch) -> str:
-    group, plural = KINDS[patch.kind]
-    scope = f"/namespaces/{patch.namespace}" if patch.namespace else ""
-    return f"{group}{scope}/{plural}/{patch.name}" + ("/status" if patch.status else "")
+def _collection(kind: str, namespace: str) -> str:
+    group, plural = KINDS[kind]
+    scope = f"/namespaces/{namespace}" if namespace else ""
+    return f"{group}{scope}/{plural}"

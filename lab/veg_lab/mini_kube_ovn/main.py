@@ -24,6 +24,7 @@ from veg_lab.mini_kube_ovn.cluster import (
 )
 from veg_lab.mini_kube_ovn.desired import northbound
 from veg_lab.mini_kube_ovn.ensure import NorthboundDatabase, NorthboundError
+from veg_lab.mini_kube_ovn.gateways.reconcile import GatewayReconciler
 from veg_lab.mini_kube_ovn.ipam import Ipam
 from veg_lab.mini_kube_ovn.nodes import NodeError, NodeNetworks, plan_nodes
 from veg_lab.mini_kube_ovn.occasion import Fingerprints, fingerprints, occasion
@@ -56,6 +57,8 @@ class Controller:
         self._ipam = Ipam()
         self._told: dict[str, str] = {}
         self._looked_at: Fingerprints | None = None
+        form = behaviour.own_gateways
+        self._gateways = GatewayReconciler(api, parts.northbound.api, form) if form is not None else None
 
     def run_pass(self, store: Store) -> None:
         """One pass from the newest known state. Raises ClusterError, NorthboundError, ChassisError or NodeError."""
@@ -71,6 +74,8 @@ class Controller:
         for patch in patches((snapshot, assignment, self._ipam), chassis, self._behaviour, now):
             apply(self._api, patch)
         self._parts.nodes.ensure(plan_nodes(snapshot.cluster, assignment))
+        if self._gateways is not None:
+            self._gateways.run(snapshot, now)
         self._tell_failures(snapshot, assignment)
 
     def _chassis(self, nodes: list[str]) -> Mapping[str, str]:
