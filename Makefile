@@ -32,9 +32,9 @@ check: setup ## Lint, types, layering
 unit: setup ## Pure tests, in seconds
 	@$(PYTEST) tests/unit
 
-functional: setup ## Each service against a real Postgres, NATS, ovsdb-server, API server (about 9 min)
+functional: setup ## Each service against a real Postgres, NATS, ovsdb-server, API server, three tests at a time
 	@lab/lab assets
-	@$(PYTEST) tests/functional
+	@$(PYTEST) tests/functional -n 3 --dist loadgroup
 
 e2e: setup ## The whole system in a lab of its own, with real packets (about 19 min, plus 5 when Kubernetes is to be built)
 	@lab/lab assets

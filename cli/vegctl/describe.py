@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from veg_contracts.commands import (
     ChangeMembers,
+    EnsureCondition,
     EnsureFinalizer,
     EnsureMembers,
     EnsureNb,
@@ -26,6 +27,7 @@ from veg_contracts.events import (
     ObjectChanged,
     ObjectDeleted,
     PlannerConfigured,
+    RoutesObserved,
     RowsListed,
     RowsObserved,
     RowsProgrammed,
@@ -46,6 +48,9 @@ def describe(value: Any) -> str:
 def _deleted(event: ObjectDeleted) -> str:
     key = f"{event.namespace}/{event.name}" if event.namespace else event.name
     return f"{event.kind} {key} deleted at version {event.resource_version}"
+
+
+_PREFIXES_SHOWN_MAX: Final = 5
 
 
 def _listed(event: KindListed) -> str:
@@ -112,6 +117,13 @@ def _status(command: EnsureStatus) -> str:
     return f"status {command.generation}: {status.phase}, {ready}, {', '.join(status.external_ips) or 'no addresses'}"
 
 
+def _routes(event: RoutesObserved) -> str:
+    shown = event.prefixes[:_PREFIXES_SHOWN_MAX]
+    more = len(event.prefixes) - len(shown) + event.left_out
+    text = ", ".join(shown) + (f" and {more} more" if more else "")
+    return f"router {event.router} has src-ip routes that are not ours: {text or 'none'}"
+
+
 def _finalizer(command: EnsureFinalizer) -> str:
     return f"finalizer {command.generation}: {'have it' if command.present else 'let go of it'}"
 
@@ -128,6 +140,7 @@ _WORDS: Final[dict[type[Any], Callable[[Any], str]]] = {
     MembersObserved: lambda event: (
         f"{event.port_group}: {len(event.missing)} ports missing, {len(event.foreign)} not ours"
     ),
+    RoutesObserved: _routes,
     SessionChanged: lambda event: (
         f"BFD session with {event.dst_ip}: {event.previous or '?'} -> {event.status or 'gone'}"
     ),
@@ -155,6 +168,9 @@ _WORDS: Final[dict[type[Any], Callable[[Any], str]]] = {
     RemoveWorkload: lambda command: f"workload {command.generation}: remove Deployment {command.name}",
     EnsureFinalizer: _finalizer,
     EnsureStatus: _status,
+    EnsureCondition: lambda command: (
+        f"condition {command.generation}: {command.condition.type}: {command.condition.message}"
+    ),
     EnsureVpcStatus: lambda command: f"status.bfdPort {command.generation}: {command.bfd_port.name or 'remove it'}",
     RecordKubeEvent: lambda command: f"{command.type} {command.reason}: {command.message}",
     PublishConfig: _config,

@@ -1,4 +1,6 @@
 -- Each failover: which gateway pod was given up, when, why, and for how long its traffic was out at most.
+-- In panic mode (docs/decisions/0015) no session was up any more, and all pods kept their traffic: nothing was given up, so
+-- no bound can be told. If the pods were dead indeed, traffic was out until the first was back.
 --   psql -f docs/sql/failovers.sql                                   (all)
 --   psql -v gateway=default/gateway1 -f docs/sql/failovers.sql       (of one gateway)
 \if :{?gateway} \else
@@ -13,7 +15,8 @@ with down as (
 )
 select to_char(d.at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') as down_at,
        d.gateway, d.address, pod.name as pod, pod.node,
-       case when pod.deleting then 'the pod was being deleted'
+       case when panic.began then 'no session was up any more: panic mode, traffic goes on to all pods'
+            when pod.deleting then 'the pod was being deleted'
             when speaker.diagnostic = 'Control Detection Time Expired' then 'the pod heard OVN no longer either: link or node'
             when speaker.state is not null then 'the speaker said ' || speaker.state || ': ' || speaker.diagnostic
             when node.ready = 'false' then 'node ' || pod.node || ' is not ready'
@@ -22,7 +25,8 @@ select to_char(d.at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') as down_at,
        round(extract(epoch from written.at - d.at) * 1000) as rows_written_ms,
        round(extract(epoch from moved.at - d.at) * 1000) as flows_ms,
        -- 200: from OVN's noticing to its word in the Northbound database, which is where the log begins.
-       session.detect_ms + 200 + round(extract(epoch from moved.at - d.at) * 1000)
+       case when panic.began then null
+            else session.detect_ms + 200 + round(extract(epoch from moved.at - d.at) * 1000) end
            as outage_at_most_ms,
        round(extract(epoch from back.at - d.at)::numeric, 1) as back_after_s
   from down d
@@ -78,6 +82,13 @@ select to_char(d.at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS') as down_at,
                      and e.data ->> 'dst_ip' = d.address and e.data ->> 'status' = 'init'
                      and e.position > d.position and e.time < rows.at)
              then coalesce(flows.at, rows.at) else coalesce(rows.at, flows.at) end as at) moved
+  -- Whether the gateway panicked before traffic was elsewhere: what had gone to this pod then went nowhere better.
+  cross join lateral (
+      select exists (
+                 select from intent i, event e, jsonb_array_elements(i.data -> 'status' -> 'conditions') c
+                  where i.gateway = d.gateway and i.position >= d.position and e.position = i.position
+                    and c ->> 'type' = 'Ready' and c ->> 'reason' = 'PanicMode'
+                    and (i.position = d.position or e.time <= coalesce(moved.at, d.at + interval '10 seconds'))) as began) panic
   left join lateral (
       select min((e.data ->> 'at')::timestamptz) as at from event e
        where e.type = 'veg.ovn.session-changed.v1' and e.data ->> 'gateway' = d.gateway

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from veg_lab import assets, control_plane, kube_ovn, nats, netns, network, ovn, postgres, process, services
+from veg_lab import assets, control_plane, kube_ovn, nats, netns, network, ovn, postgres, priority, process, services
 from veg_lab.errors import LabError
 from veg_lab.lock import exclusive
 from veg_lab.paths import REPOSITORY, Lab
@@ -63,6 +63,8 @@ def _start_external(lab: Lab) -> None:
 
 
 def _start_ovn(lab: Lab) -> None:
+    if missing := priority.missing():
+        say(missing)
     ovn.make_databases(lab)
     databases, daemons = ovn.components(lab)[:3], ovn.components(lab)[3:]
     _start_each(lab, databases)
@@ -101,8 +103,8 @@ def _apply_objects(lab: Lab) -> None:
         _apply(lab, kube_ovn.definitions(lab))
         netns.run(control_plane.kubectl(lab, "wait", "--for=condition=Established", "crd", "--all", "--timeout=20s"))
     with step("RBAC and the objects of lab/manifests"):
-        rbac = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac.yaml"
-        _apply(lab, [_MANIFESTS, *([rbac] if rbac.exists() else [])])
+        rights = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac"
+        _apply(lab, [_MANIFESTS, rights / f"{kube_ovn.api_group(lab)}.yaml"])
         services.ensure_agent_secret(lab)
 
 

@@ -1,6 +1,7 @@
-"""Which Kube-OVN the lab's stand-in behaves as, and the resources that this one has.
+"""Which Kube-OVN the lab's stand-in behaves as, the resources that this one has, and the API group of our gateways.
 
-A lab keeps the behaviour that it came up with: it is written down, so that later commands need not be told.
+A lab keeps the behaviour and the group that it came up with: they are written down, so that later commands need not be
+told.
 """
 
 import json
@@ -17,6 +18,7 @@ from veg_lab.paths import REPOSITORY, Lab
 _CRDS = REPOSITORY / "lab" / "crds"
 _GATEWAYS = _CRDS / "own-gateways" / "kube-ovn.yaml"
 _OURS = REPOSITORY / "crds"
+API_GROUP = "VEG_API_GROUP"
 _GROUP = "kubeovn.io"
 _VPCS = "vpcs.kubeovn.io"
 
@@ -40,9 +42,26 @@ def behaviour(lab: Lab) -> Behaviour:
 
 def keep(lab: Lab) -> None:
     """Write down what the lab comes up with."""
-    name = behaviour(lab).name
+    name, group = behaviour(lab).name, api_group(lab)
     _record(lab).parent.mkdir(parents=True, exist_ok=True)
     _record(lab).write_text(name)
+    _group_record(lab).write_text(group)
+
+
+def api_group(lab: Lab) -> str:
+    """The API group of our gateways: what the environment names, or what the lab came up with.
+
+    Raises:
+        LabError: there is no CRD of ours for that group, or the lab came up with another one.
+    """
+    asked, kept = os.environ.get(API_GROUP, ""), _group_record(lab)
+    found = kept.read_text() if kept.exists() else asked or _GROUP
+    if asked and asked != found:
+        raise LabError(f"{API_GROUP}={asked}: the lab {lab.name!r} runs with {found}; take it down first")
+    known = sorted(path.name for path in _OURS.iterdir() if path.is_dir())
+    if found not in known:
+        raise LabError(f"{API_GROUP}={found}: {' or '.join(known)} is allowed")
+    return found
 
 
 def definitions(lab: Lab) -> list[Path]:
@@ -58,13 +77,9 @@ def definitions(lab: Lab) -> list[Path]:
     items = [document if found.bfd_port_field else without_bfd_port(document) for document in documents]
     file = lab.run / "kube-ovn-crds.json"
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-    ours = [path for path in sorted(_OURS.glob("*.yaml")) if not (found.own_gateways and _group(path) == _GROUP)]
+    group = api_group(lab)
+    ours = [] if found.own_gateways and group == _GROUP else [_OURS / group]
     return [_CRDS / "multus.yaml", file, *ours]
-
-
-def _group(path: Path) -> str:
-    """The API group of a file's resource."""
-    return str(yaml.safe_load(path.read_text())["spec"]["group"])
 
 
 def without_bfd_port(document: Json) -> Json:
@@ -79,3 +94,7 @@ def without_bfd_port(document: Json) -> Json:
 
 def _record(lab: Lab) -> Path:
     return lab.run / "kube-ovn"
+
+
+def _group_record(lab: Lab) -> Path:
+    return lab.run / "api-group"

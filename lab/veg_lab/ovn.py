@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from veg_lab import netns, probes
+from veg_lab import netns, priority, probes
 from veg_lab.mini_kube_ovn.bootstrap import BASE_NODES
 from veg_lab.paths import Lab
 from veg_lab.process import Component
@@ -12,7 +12,6 @@ CHASSIS = "lab"
 INTEGRATION_BRIDGE = "br-int"
 # Daemons write to stderr, which is their log file; nothing goes to syslog.
 _LOGGING = ("-vconsole:info", "-vsyslog:off", "-vfile:off")
-_DATAPATH_NICE = -15
 _PATHS = {"ovsdb-server": "usr/sbin", "ovs-vswitchd": "usr/lib/openvswitch-switch"}
 
 
@@ -71,15 +70,14 @@ def _database(lab: Lab, name: str, file: Path, socket: Path) -> Component:
     argv = tool(
         lab, "ovsdb-server", str(file), f"--remote=punix:{socket}", f"--unixctl={control_socket(lab, name)}", *_LOGGING
     )
+    argv = [*priority.words(priority.DAEMONS[name]), *argv]
     return Component(name, tuple(argv), probes.listens(socket), lab.namespace(), environment(lab))
 
 
 def _daemon(lab: Lab, name: str, *arguments: str) -> Component:
     control = control_socket(lab, name)
     argv = tool(lab, name, *arguments, f"--unixctl={control}", *_LOGGING)
-    if name == "ovs-vswitchd":
-        # It stands for a datapath in the kernel, which no process that starts beside it can starve.
-        argv = ["nice", "-n", str(_DATAPATH_NICE), *argv]
+    argv = [*priority.words(priority.DAEMONS[name]), *argv]
     return Component(name, tuple(argv), probes.listens(control), lab.namespace(), environment(lab))
 
 

@@ -72,6 +72,7 @@ def _service(lab: Lab, role: str, own: dict[str, str]) -> Component:
         "VEG_NATS_USER": role,
         "VEG_NATS_PASSWORD_FILE": str(nats.password_file(lab, role)),
         "VEG_HEALTH_ADDRESS": address,
+        kube_ovn.API_GROUP: kube_ovn.api_group(lab),
         **own,
     }
     argv = (sys.executable, "-m", f"veg_{role.replace('-', '_')}")

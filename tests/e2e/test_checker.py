@@ -16,7 +16,7 @@ from support.vpcs import egress, subnet, vpc
 
 NAME = "checked"
 SOURCE = "10.92.0.0/24"
-OWNER = "external_ids:vpc-egress-gateway"
+OWNER = "external_ids:vpc-egress-gateway.io/owner"
 SPARE = ["priority=29080", 'match="ip4.src == 192.168.98.0/24"', "action=reroute", "nexthops=192.168.10.9"]
 CREATE_SPARE = ["--", "--id=@spare", "create", "Logical_Router_Policy", *SPARE, f'{OWNER}="default/ten"', "--"]
 

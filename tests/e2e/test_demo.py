@@ -85,6 +85,11 @@ def test_twice_and_after_a_kill_and_nothing_is_left(demo: Lab) -> None:
     for output in (run_demo(demo), run_demo(demo)):
         assert re.search(r"gateway1 +ovn-cluster +2 +false +macvlan1 +Completed +true", output)
         assert "29100" in output
-        assert "From the event to the commit in the Northbound database and to hv_cfg" in output
+        story = output.partition("The story of the last change")[2]
+        assert re.search(r"0\.000 .*watcher .*VpcEgressGateway gateway1 changed", story), story
+        assert re.search(r"ovn-writer .*rows applied", story), story
+        assert re.search(r"planner .*the gateway is ready", story), story
+        assert len(story.splitlines()) <= 40, "it fits on one screen"
+        assert max(map(len, story.splitlines())) <= 120, "it fits on one screen"
     demo.call("down", timeout_s=120)
     assert traces() == before

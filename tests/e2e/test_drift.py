@@ -48,7 +48,7 @@ def delete(lab: Lab) -> None:
 
 
 def disown(lab: Lab) -> None:
-    lab.nbctl("remove", "Logical_Router_Policy", uuid_of(lab), "external_ids", "vpc-egress-gateway")
+    lab.nbctl("remove", "Logical_Router_Policy", uuid_of(lab), "external_ids", "vpc-egress-gateway.io/owner")
 
 
 @pytest.mark.parametrize("interfere", [edit, delete])

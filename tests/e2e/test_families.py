@@ -17,7 +17,8 @@ EXTERNAL_46 = (
     "172.17.0.0/16,fc00:172:17::/64",
     ["172.17.0.0..172.17.127.255", "fc00:172:17::1..fc00:172:17::1:ffff"],
 )
-CLIENTS = {"six": "subnet6", "dual": "subnet46", "inner": "inner46"}
+SPREAD = [f"six{number}" for number in range(10)]
+CLIENTS = {"six": "subnet6", "dual": "subnet46", "inner": "inner46"} | dict.fromkeys(SPREAD, "subnet6")
 
 
 def external(name: str, protocol: str, cidr: str, excluded: list[str]) -> list[dict[str, Any]]:
@@ -68,6 +69,12 @@ def test_ipv6_only(lab: Lab, create: Any) -> None:
     for pod in lab.gateway_pods("families"):
         rules = lab.exec(pod["metadata"]["name"], "ip6tables", "-t", "nat", "-S", "POSTROUTING", container="gateway")
         assert "-A POSTROUTING -s fd00:6::/64 -j MASQUERADE --random-fully" in rules
+
+
+def test_k10_ipv6_clients_of_a_custom_vpc_use_all_gateways(lab: Lab, create: Any) -> None:
+    """By static routes, which hash by source address. Policies cannot on Kube-OVN's OVN (docs/support-matrix.md)."""
+    status = create(2, vpc="vpc6", externalSubnet="sub-ext6", policies=[{"snat": True, "subnets": ["subnet6"]}])
+    assert {fetch(lab, name, "6") for name in SPREAD} == set(status["externalIPs"])
 
 
 def test_dual_stack_on_both_sides(lab: Lab, create: Any) -> None:

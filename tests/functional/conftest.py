@@ -7,6 +7,15 @@ from pathlib import Path
 import pytest
 from functional.servers import Database, Nats, Postgres
 
+# Tests of these have network namespaces of fixed names: they run one after the other, in one worker (pytest-xdist).
+_ONE_WORKER = ("gw_agent", "bfdd")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name in _ONE_WORKER:
+            item.add_marker(pytest.mark.xdist_group("network"))
+
 
 @pytest.fixture
 def nats_server(tmp_path: Path) -> Iterator[Nats]:

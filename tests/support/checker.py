@@ -9,7 +9,7 @@ from typing import Any
 
 from support import watched
 from support.lab import Lab
-from support.snapshot import Inside, Snapshot, look_inside, take
+from support.snapshot import OWNER, Inside, Snapshot, look_inside, take
 from support.wanted import DEFAULT_VPC, Claims, Gateway, by_family, claims, family, gateways, masked
 
 _POLICY, _ROUTE, _GROUP = "Logical_Router_Policy", "Logical_Router_Static_Route", "Port_Group"
@@ -142,12 +142,11 @@ def _selected(gateway: Gateway, rows: list[Any]) -> Iterator[str]:
 
 def _policy(gateway: Gateway, row: Any, version: str) -> Iterator[str]:
     what = f"the policy {row['match']!r}"
-    ids = {"vendor": "kube-ovn", "vpc-egress-gateway": gateway.key, "af": version}
     if row["action"] != "reroute":
         yield f"{what} has the action {row['action']}"
     if sorted(row["nexthops"]) != gateway.nexthops(version):
         yield f"{what} has the nexthops {sorted(row['nexthops'])}, the pods are {gateway.nexthops(version)}"
-    if row["external_ids"] != ids:
+    if row["external_ids"] != watched.ids(gateway, version):
         yield f"{what} has the external_ids {row['external_ids']}"
     yield from watched.references(gateway, what, row["bfd_sessions"], row["nexthops"])
 
@@ -175,7 +174,7 @@ def _routes(gateway: Gateway, mine: Claims, rows: list[Any], everybody: list[Gat
             yield f"{what} leads to no pod of it for no source of it"
         if row["policy"] != "src-ip" or row["route_table"] != "":
             yield f"{what} has the policy {row['policy']!r} in the table {row['route_table']!r}"
-        if row["external_ids"] != {"vpc-egress-gateway": gateway.key, "af": version}:
+        if row["external_ids"] != {OWNER: gateway.key, "vpc-egress-gateway": gateway.key, "af": version}:
             yield f"{what} has the external_ids {row['external_ids']}"
 
 

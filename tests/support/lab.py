@@ -42,10 +42,13 @@ def eventually(check: Callable[[], ResultT], timeout_s: float = 30, what: str = 
 
 
 class Lab:
-    """One lab, by name."""
+    """One lab, by name; `settings` are variables of its commands beside those of the test's own environment."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, **settings: str) -> None:
         self.name = name
+        self.settings = settings
+        # Beside a Kube-OVN with gateways of its own the short name is ambiguous.
+        self.kind = f"vpc-egress-gateways.{settings['VEG_API_GROUP']}" if "VEG_API_GROUP" in settings else "veg"
         self.run_directory = Path("/run/veg-lab") / name
 
     def command(self, *words: str) -> list[str]:
@@ -53,7 +56,7 @@ class Lab:
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {"VEG_LAB": self.name}
+        return os.environ | self.settings | {"VEG_LAB": self.name}
 
     def call(self, *words: str, stdin: str | None = None, timeout_s: float = 60) -> str:
         """Run `lab/lab WORDS`; its standard output.
@@ -102,7 +105,7 @@ class Lab:
         return bool(self.kubectl("get", *words, "--ignore-not-found", "-o", "name").strip())
 
     def gateway(self, name: str) -> Any:
-        return self.get("veg", name)
+        return self.get(self.kind, name)
 
     def ready(self, name: str, replicas: int) -> Any:
         """The gateway's object, once it is ready with that many replicas."""

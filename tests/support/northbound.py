@@ -9,8 +9,8 @@ from support.watched import SPARE
 
 
 def table(lab: Lab, name: str, *columns: str, condition: str = "") -> list[dict[str, Any]]:
-    """Rows of a table as ovn-nbctl prints them in JSON, with sets and maps made Python's."""
-    words = ["--format=json", f"--columns={','.join(columns)}"]
+    """Rows of a table as ovn-nbctl prints them in JSON, with sets and maps made Python's; all columns if none is named."""
+    words = ["--format=json", *([f"--columns={','.join(columns)}"] if columns else [])]
     text = lab.nbctl(*words, *(["find", name, condition] if condition else ["list", name]))
     found = json.loads(text)
     return [dict(zip(found["headings"], map(_plain, row), strict=True)) for row in found["data"]]
@@ -34,7 +34,7 @@ def _several(value: Any) -> list[Any]:
 
 
 def port_group(gateway: str) -> str:
-    return f"VEG.{hashlib.sha256(gateway.encode()).hexdigest()[:12]}"
+    return f"veg.{hashlib.sha256(gateway.encode()).hexdigest()[:12]}"
 
 
 def members(lab: Lab, gateway: str) -> set[str] | None:
@@ -54,13 +54,13 @@ def policies(lab: Lab, gateway: str) -> dict[str, list[str]]:
 
 
 def _policy_rows(lab: Lab, gateway: str) -> list[dict[str, Any]]:
-    condition = f'external_ids:vpc-egress-gateway="{gateway}"'
+    condition = f'external_ids:vpc-egress-gateway.io/owner="{gateway}"'
     return table(lab, "Logical_Router_Policy", "match", "nexthops", "priority", "action", condition=condition)
 
 
 def routes(lab: Lab, gateway: str) -> set[tuple[str, str]]:
     """(prefix, nexthop) of the static routes that the gateway owns."""
-    condition = f'external_ids:vpc-egress-gateway="{gateway}"'
+    condition = f'external_ids:vpc-egress-gateway.io/owner="{gateway}"'
     rows = table(lab, "Logical_Router_Static_Route", "ip_prefix", "nexthop", condition=condition)
     return {(row["ip_prefix"], row["nexthop"]) for row in rows}
 

@@ -40,8 +40,8 @@ class Policies:
             self.simulation.session(ip, status, gateway=self.key, vpc=self.vpc)
         self.simulation.answer_all()
 
-    def tick(self, at: str, *, sessions_only: bool = False) -> None:
-        self.simulation.happen(Ticked(at=at, sessions_only=sessions_only))
+    def tick(self, at: str, *, early: bool = False) -> None:
+        self.simulation.happen(Ticked(at=at, early=early))
         self.simulation.answer_all()
 
     @property
@@ -52,6 +52,12 @@ class Policies:
     def nexthops(self) -> list[str]:
         policies = [policy for policy in self.rows.policies if policy.priority == names.PRIORITY_CLUSTER]
         return [ip for policy in policies for ip in policy.nexthops]
+
+    @property
+    def watched(self) -> list[str]:
+        """The pods to whose sessions the rows refer that send traffic."""
+        policies = [policy for policy in self.rows.policies if policy.priority == names.PRIORITY_CLUSTER]
+        return [ip for policy in policies for ip in policy.bfd_sessions]
 
     @property
     def anchors(self) -> list[str]:
@@ -76,3 +82,7 @@ class StaticRoutes(Policies):
     @property
     def nexthops(self) -> list[str]:
         return [route.nexthop for route in self.routes]
+
+    @property
+    def watched(self) -> list[str]:
+        return [route.bfd for route in self.routes if route.bfd]

@@ -277,7 +277,8 @@ class Simulation:
 
     def _write_vpc_status(self, command: EnsureVpcStatus) -> None:
         vpc = self.world.find(Vpc, command.gateway)
-        if vpc is not None and vpc.bfd_port is not None:
+        # A Vpc that needs the annotation has no such field in its status: the API server drops it.
+        if vpc is not None and vpc.bfd_port is not None and not vpc.bfd_port.annotated:
             port = msgspec.structs.replace(
                 vpc.bfd_port, status_name=command.bfd_port.name, status_ip=command.bfd_port.ip
             )
@@ -334,7 +335,14 @@ def created(replicas: int = 1) -> Simulation:
 
 def gateway(**fields: object) -> EgressGateway:
     """The document's `gateway1`; `spec` fields by their names, others (generation, deleting, …) as they are."""
-    own = {"generation": 1, "created_at": "2026-01-01T00:00:00Z", "name": "gateway1", "namespace": "default"}
+    own: dict[str, object] = {
+        "generation": 1,
+        "created_at": "2026-01-01T00:00:00Z",
+        "name": "gateway1",
+        "namespace": "default",
+        # Without it nothing else is planned (CASES K4).
+        "finalizers": (names.FINALIZER,),
+    }
     for name in (*own, "deleting", "finalizers", "spec"):
         if name in fields:
             own[name] = fields.pop(name)

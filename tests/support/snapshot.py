@@ -8,7 +8,7 @@ from typing import Any
 
 from support.lab import Lab
 
-OWNER = "vpc-egress-gateway"
+OWNER = "vpc-egress-gateway.io/owner"
 _KINDS = "veg,pod,subnet,vpc,namespace,deployment"
 _TABLES = {
     "Logical_Router": "name,policies,static_routes",

@@ -104,7 +104,7 @@ class Gateway:
 
     @property
     def port_group(self) -> str:
-        return f"VEG.{hashlib.sha256(self.key.encode()).hexdigest()[:12]}"
+        return f"veg.{hashlib.sha256(self.key.encode()).hexdigest()[:12]}"
 
     @cached_property
     def internal(self) -> Any:

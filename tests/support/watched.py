@@ -26,6 +26,11 @@ def terms(match: str) -> Terms:
     return frozenset((words[0], words[1], frozenset(words[2].strip("{}").split(", "))) for words in found)
 
 
+def ids(gateway: Gateway, version: str) -> dict[str, str]:
+    """The external_ids of its rows of one family."""
+    return {"vendor": "kube-ovn", OWNER: gateway.key, "vpc-egress-gateway": gateway.key, "af": version}
+
+
 def session_rows(gateway: Gateway) -> list[Row]:
     return [row for owner, _, row in gateway.around.owned(SESSION) if owner == gateway.key]
 
@@ -46,7 +51,7 @@ def sessions(gateway: Gateway) -> Iterator[str]:
             "detect_mult": timers.get("multiplier", 3),
             "options": {},
             "status": "up",
-            "external_ids": {"vendor": "kube-ovn", OWNER: gateway.key, "af": family(row["dst_ip"])},
+            "external_ids": ids(gateway, family(row["dst_ip"])),
         }
         for column, value in columns.items():
             if row[column] != value:
@@ -88,8 +93,8 @@ def drops(gateway: Gateway, mine: Claims, rows: list[Any], everybody: list[Gatew
     if len(found) != len(rows):
         yield f"the same drop twice: {sorted(row['match'] for row in rows)}"
     for row in rows:
-        ids = {"vendor": "kube-ovn", OWNER: gateway.key, "af": row["match"][2]}
-        if row["action"] != "drop" or row["nexthops"] or row["bfd_sessions"] or row["external_ids"] != ids:
+        mine_alone = row["external_ids"] == ids(gateway, row["match"][2])
+        if row["action"] != "drop" or row["nexthops"] or row["bfd_sessions"] or not mine_alone:
             yield f"the drop {row['match']!r} is {row['action']} to {row['nexthops']} with {row['external_ids']}"
     wanted = [_drop(gateway, cidr, everybody) for cidr in mine.own] if gateway.watched else []
     if gateway.watched and gateway.selectors:

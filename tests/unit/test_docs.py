@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+from support import crd
 
 ROOT = Path(__file__).parents[2]
 TABLES = ROOT / "docs" / "fields.md"
-CRD = ROOT / "crds" / "kubeovn.io_vpc-egress-gateways.yaml"
 
 
 def rows() -> list[tuple[list[str], list[str]]]:
@@ -31,8 +30,7 @@ def expand(field: str) -> list[str]:
 
 def fields_of_the_crd() -> set[str]:
     """Every property below spec and status, without the indexes of lists."""
-    (version,) = yaml.safe_load(CRD.read_text())["spec"]["versions"]
-    properties = version["schema"]["openAPIV3Schema"]["properties"]
+    properties = crd.schema()["properties"]
     return {field for top in ("spec", "status") for field in below(top, properties[top])}
 
 

@@ -127,7 +127,7 @@ def _vpc_patches(snapshot: Snapshot, chassis: Mapping[str, str], behaviour: Beha
             "router": name,
             "standby": True,
             "default": name == DEFAULT_VPC,
-            "defaultLogicalSwitch": stated if stated in subnets else oldest,
+            "defaultLogicalSwitch": stated if stated in subnets else oldest if behaviour.finds_default_subnet else "",
             "subnets": subnets,
         }
         if behaviour.makes_bfd_ports:

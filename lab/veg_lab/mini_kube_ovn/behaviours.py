@@ -49,6 +49,10 @@ class Behaviour:
     deletes_policies: Rows = Rows.NONE
     """Of custom VPCs only."""
     deletes_port_groups_at_start: bool = False
+    deletes_switches_at_start: Rows = Rows.NONE
+    """Those that no Subnet asks for, at the default flags of the version."""
+    finds_default_subnet: bool = False
+    """A custom Vpc without spec.defaultSubnet gets its oldest one; else it has none."""
     own_gateways: OwnGateways | None = None
 
 
@@ -58,13 +62,14 @@ class Behaviour:
 BEHAVIOURS: Mapping[str, Behaviour] = {
     each.name: each
     for each in (
-        Behaviour(DEFAULT, chassis_per_node=False),
+        Behaviour(DEFAULT, chassis_per_node=False, finds_default_subnet=True),
         Behaviour(
             "1.13",
             bfd_port_field=False,
             deletes_routes=Rows.ALL,
             deletes_policies=Rows.ALL,
             deletes_port_groups_at_start=True,
+            deletes_switches_at_start=Rows.VENDOR,
         ),
         Behaviour(
             "1.14",
@@ -73,6 +78,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
             deletes_routes=Rows.ALL,
             deletes_policies=Rows.ALL,
             deletes_port_groups_at_start=True,
+            deletes_switches_at_start=Rows.ALL,
             own_gateways=OwnGateways(
                 always_port_group=True, timers_of_peer=False, without_nexthops=False, grace_with_bfd_s=0
             ),
@@ -84,6 +90,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
             route_ids=VENDOR,
             deletes_routes=Rows.VENDOR,
             deletes_policies=Rows.UNMARKED,
+            deletes_switches_at_start=Rows.ALL,
             own_gateways=OwnGateways(
                 always_port_group=False, timers_of_peer=True, without_nexthops=True, grace_with_bfd_s=30
             ),

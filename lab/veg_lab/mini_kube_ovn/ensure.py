@@ -13,7 +13,13 @@ from veg_lab.mini_kube_ovn.desired import Northbound, PortGroup, Router, Switch
 from veg_lab.mini_kube_ovn.names import FOREIGN_OWNER_KEY, VENDOR
 from veg_lab.mini_kube_ovn.occasion import Occasion
 from veg_lab.mini_kube_ovn.ovsdb import connect
-from veg_lab.mini_kube_ovn.sweep import doomed_policy, doomed_port_group, doomed_route, route_key
+from veg_lab.mini_kube_ovn.sweep import (
+    doomed_policy,
+    doomed_port_group,
+    doomed_route,
+    doomed_switch,
+    route_key,
+)
 
 # A value by which a row is recognised as the wanted one, whatever its uuid.
 Key = tuple[object, ...]
@@ -63,6 +69,9 @@ class EnsureNorthbound(command.BaseCommand):  # type: ignore[misc] # ovsdbapp sh
         self._prune("Logical_Switch", {switch.name for switch in self._desired.switches})
         self._prune("Logical_Router", {router.name for router in self._desired.routers})
         self._prune("Port_Group", {group.name for group in self._desired.port_groups})
+        for row in list(self.api.tables["Logical_Switch"].rows.values()):
+            if doomed_switch(row, self._desired.switches, self._occasion, self._behaviour):
+                row.delete()
         for row in list(self.api.tables["Port_Group"].rows.values()):
             if doomed_port_group(row, self._desired.port_groups, self._occasion, self._behaviour):
                 row.delete()

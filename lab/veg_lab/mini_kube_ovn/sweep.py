@@ -3,7 +3,7 @@
 from typing import Any
 
 from veg_lab.mini_kube_ovn.behaviours import Behaviour, Rows
-from veg_lab.mini_kube_ovn.desired import PortGroup, Router
+from veg_lab.mini_kube_ovn.desired import PortGroup, Router, Switch
 from veg_lab.mini_kube_ovn.names import DEFAULT_VPC, FOREIGN_OWNER_KEY, VENDOR
 from veg_lab.mini_kube_ovn.occasion import Occasion
 from veg_lab.mini_kube_ovn.vpcs import DESTINATION, SOURCE
@@ -53,6 +53,13 @@ def doomed_port_group(row: Any, wanted: tuple[PortGroup, ...], occasion: Occasio
     if not occasion.start or not behaviour.deletes_port_groups_at_start:
         return False
     return "sg" not in row.external_ids and all(group.name != row.name for group in wanted)
+
+
+def doomed_switch(row: Any, wanted: tuple[Switch, ...], occasion: Occasion, behaviour: Behaviour) -> bool:
+    """Whether a switch goes at a start: one that no Subnet asks for."""
+    if not occasion.start or any(switch.name == row.name for switch in wanted):
+        return False
+    return _covers(behaviour.deletes_switches_at_start, row.external_ids)
 
 
 def _covers(rows: Rows, external_ids: Any) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from veg_lab import netns
+from veg_lab import netns, priority
 from veg_lab.node_agent.record import ContainerRecord, Ended, Sandbox
 from veg_lab.node_agent.spec import ContainerPlan, launch_script, shim_words
 from veg_lab.process import read_stat, send
@@ -71,7 +71,8 @@ class Container:
         self._path("exit").unlink(missing_ok=True)
         script = self._path("sh")
         script.write_text(launch_script(plan, str(self._directory), pod_name, sandbox.addresses))
-        words = shim_words(str(netns.DIRECTORY / sandbox.netns), str(script), str(self._path("exit")))
+        words = priority.words(plan.priority)
+        words += shim_words(str(netns.DIRECTORY / sandbox.netns), str(script), str(self._path("exit")))
         with (self._directory / "log" / f"{self.name}.log").open("ab") as log:
             shim = subprocess.Popen(  # noqa: ASYNC220 - it must outlive the loop, and starting it takes a millisecond
                 words, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, cwd="/"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from veg_lab import netns
+from veg_lab import netns, priority
 from veg_lab.node_agent.command import CommandError, run
 from veg_lab.node_agent.probes import Health, Probe, ProbeState, apply_verdict, is_over, may_run, observe, probes_of
 from veg_lab.node_agent.spec import ContainerPlan, Json, exec_words
@@ -52,7 +52,7 @@ class Prober:
         await asyncio.sleep(max(0.0, self._target.started_at + probe.initial_delay_s - time.time()))
         while self.health.unhealthy is None:
             if may_run(probe, self.health) and not self._paused():
-                failure = await ask(probe, self._target)
+                failure = await ask(probe, self._target, starting=not self.health.ready)
                 if self._paused():
                     continue  # it failed while it was being asked
                 state = observe(probe, state, success=failure is None)
@@ -71,11 +71,13 @@ class Prober:
             self._changed()
 
 
-async def ask(probe: Probe, target: Target) -> str | None:
+async def ask(probe: Probe, target: Target, *, starting: bool) -> str | None:
     """One question: None is a yes, a text is a no and why. What cannot be asked is a no."""
     try:
         if "exec" in probe.action:
-            await run(exec_words(target.plan, target.pid, probe.action["exec"]["command"]), timeout_s=probe.timeout_s)
+            words = exec_words(target.plan, target.pid, probe.action["exec"]["command"])
+            first = priority.words(priority.STARTING if starting else priority.PROBE)
+            await run([*first, *words], timeout_s=probe.timeout_s)
         elif "httpGet" in probe.action:
             await asyncio.wait_for(_http_get(probe.action["httpGet"], target), probe.timeout_s)
         else:

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from veg_lab import priority
+from veg_lab.priority import Priority
+
 Json = dict[str, Any]
 
 # Of any registry, in any version: spec.image of a gateway may name another one.
@@ -71,6 +74,7 @@ class ContainerPlan:
     added_capabilities: frozenset[str]
     no_new_privileges: bool
     opened: tuple[str, ...] = ()
+    priority: Priority = priority.ORDINARY
 
 
 def references(pod: Json) -> set[ObjectKey]:
@@ -123,7 +127,14 @@ def plan_container(
         added_capabilities=added,
         no_new_privileges=not privileged and context.get("allowPrivilegeEscalation") is False,
         opened=host.opened,
+        priority=_priority(pod, container),
     )
+
+
+def _priority(pod: Json, container: Json) -> Priority:
+    if container in pod["spec"].get("initContainers", []):
+        return priority.STARTING
+    return priority.of_container(str(container.get("resources", {}).get("requests", {}).get("cpu", "")))
 
 
 def _capabilities(context: Json) -> tuple[frozenset[str], frozenset[str]]:

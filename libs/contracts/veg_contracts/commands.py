@@ -3,7 +3,7 @@
 from typing import Final, TypeAlias
 
 from veg_contracts.base import Value
-from veg_contracts.intent import GatewayStatus, NbRows, Part, PodConfig, VpcBfdStatus, Workload
+from veg_contracts.intent import Condition, GatewayStatus, NbRows, Part, PodConfig, VpcBfdStatus, Workload
 
 # What outcomes call the part of commands that carry no part of an intent.
 MEMBERS: Final = (
@@ -73,6 +73,12 @@ class EnsureStatus(Command, frozen=True, kw_only=True):
     status: GatewayStatus
 
 
+class EnsureCondition(Command, frozen=True, kw_only=True):
+    """Let this condition stand in the status of the VpcEgressGateway, beside whatever another one writes there."""
+
+    condition: Condition
+
+
 class EnsureVpcStatus(Command, frozen=True, kw_only=True):
     """Write `status.bfdPort` of the Vpc that `gateway` names; an empty one removes it."""
 
@@ -102,6 +108,7 @@ AnyCommand: TypeAlias = (
     | RemoveWorkload
     | EnsureFinalizer
     | EnsureStatus
+    | EnsureCondition
     | EnsureVpcStatus
     | RecordKubeEvent
     | PublishConfig
@@ -115,6 +122,7 @@ COMMAND_TYPES: dict[str, type[AnyCommand]] = {
     "veg.kube.remove-workload.v1": RemoveWorkload,
     "veg.kube.ensure-finalizer.v1": EnsureFinalizer,
     "veg.kube.ensure-status.v1": EnsureStatus,
+    "veg.kube.ensure-condition.v1": EnsureCondition,
     "veg.kube.ensure-vpc-status.v1": EnsureVpcStatus,
     "veg.kube.record-event.v1": RecordKubeEvent,
     "veg.agent.publish-config.v1": PublishConfig,
@@ -128,6 +136,7 @@ _PARTS: Final[dict[type[AnyCommand], str]] = {
     RemoveWorkload: Part.WORKLOAD,
     EnsureFinalizer: Part.FINALIZER,
     EnsureStatus: Part.STATUS,
+    EnsureCondition: Part.STATUS,
     EnsureVpcStatus: Part.VPC_STATUS,
     RecordKubeEvent: KUBE_EVENT,
     PublishConfig: Part.CONFIG,

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from veg_contracts.base import Value
-from veg_contracts.names import DEFAULT_VPC
+from veg_contracts.names import DEFAULT_VPC, KUBE_OVN_GROUP, ApiGroup
 
 
 class PlannerSettings(Value, frozen=True, kw_only=True):
@@ -13,18 +13,21 @@ class PlannerSettings(Value, frozen=True, kw_only=True):
     NetworkAttachmentDefinition, or empty) gives the pods their way to the bus at `agent_nats_url`;
     `agent_nats_secret` names the Secret with its `user` and `password` in the gateway's namespace.
     `custom_vpc_routing` says what sends traffic to the gateways in VPCs other than the default one: src-ip static
-    routes, as the document shows, or policies, for Kube-OVN >= 1.14, which removes static routes that are not its own.
+    routes, as the document shows, or policies. "auto" takes routes, and policies for a source for which somebody else
+    has a src-ip route on the same router, as Kube-OVN >= 1.14 has for each subnet: both would be one ECMP group.
+    `api_group` is that of VpcEgressGateway: the Deployments name their owner by it.
     `manage_bfd_ports` is off where Kube-OVN itself makes the ports of `Vpc.spec.bfdPort`.
     A BFD session that goes down for the `flap_count`th time within `flap_window_s` is taken back only when it has been
     up for `flap_hold_s`, twice as long each further time, `flap_hold_max_s` at most. 0 counts nothing as flapping.
     """
 
     default_vpc: str = DEFAULT_VPC
+    api_group: ApiGroup = KUBE_OVN_GROUP
     image: str = ""
     management_network: str = ""
     agent_nats_url: str = ""
     agent_nats_secret: str = ""
-    custom_vpc_routing: Literal["static-route", "policy"] = "static-route"
+    custom_vpc_routing: Literal["auto", "static-route", "policy"] = "auto"
     manage_bfd_ports: bool = True
     flap_count: int = 3
     flap_window_s: int = 60

@@ -108,10 +108,25 @@ class MembersObserved(Value, frozen=True, kw_only=True):
     foreign: tuple[str, ...] = ()
 
 
+class RoutesObserved(Value, frozen=True, kw_only=True):
+    """The prefixes of the src-ip static routes in the main table of a router that are not ours. None: it has none.
+
+    Masked, sorted, each once, and of more than a message can hold only the first: `left_out` counts the others.
+    """
+
+    router: str
+    prefixes: tuple[str, ...] = ()
+    left_out: int = 0
+
+
 class RowsListed(Value, frozen=True, kw_only=True):
-    """After a start or a lost connection: these gateways own rows. All others own none."""
+    """After a start or a lost connection: these gateways own rows. All others own none.
+
+    `routers` are those with src-ip routes that are not ours (RoutesObserved says which). All others have none.
+    """
 
     gateways: tuple[str, ...] = ()
+    routers: tuple[str, ...] = ()
 
 
 class ConfigApplied(Value, frozen=True, kw_only=True):
@@ -189,11 +204,12 @@ class SpeakerChanged(Value, frozen=True, kw_only=True):
 class Ticked(Value, frozen=True, kw_only=True):
     """Time passed: what failed may be tried again. The planner appends it itself.
 
-    `sessions_only`: it came early, to let go of BFD sessions that were held back until now; nothing else looks at it.
+    `early`: it came before its time, for what was only until now: BFD sessions held back, and repairs that count.
+    Nothing else looks at it.
     """
 
     at: str
-    sessions_only: bool = False
+    early: bool = False
 
 
 class PlannerConfigured(Value, frozen=True, kw_only=True):
@@ -222,6 +238,7 @@ AnyEvent: TypeAlias = (
     | RowsProgrammed
     | RowsObserved
     | MembersObserved
+    | RoutesObserved
     | RowsListed
     | ConfigApplied
     | ConfigFailed
@@ -244,6 +261,7 @@ EVENT_TYPES: dict[str, type[AnyEvent]] = {
     "veg.ovn.rows-programmed.v1": RowsProgrammed,
     "veg.ovn.rows-observed.v1": RowsObserved,
     "veg.ovn.members-observed.v1": MembersObserved,
+    "veg.ovn.routes-observed.v1": RoutesObserved,
     "veg.ovn.rows-listed.v1": RowsListed,
     "veg.agent.config-applied.v1": ConfigApplied,
     "veg.agent.config-failed.v1": ConfigFailed,

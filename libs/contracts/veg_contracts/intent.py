@@ -44,6 +44,7 @@ class BfdRouterPort(Value, frozen=True, kw_only=True):
     `networks` are plain addresses, as Kube-OVN writes them. The writer makes the HA_Chassis_Group of the same name, and
     a stub switch as the port's peer: without one, an OVN that lacks Kube-OVN's patch runs no session.
     `intact` is False of a port that was found, where one of these rows is missing or not as it is written.
+    `peer_only`: the port is somebody else's, and only the stub switch is ours; mac, networks and chassis are empty.
     """
 
     name: str
@@ -51,6 +52,7 @@ class BfdRouterPort(Value, frozen=True, kw_only=True):
     networks: tuple[str, ...]
     chassis: tuple[str, ...]
     intact: bool = True
+    peer_only: bool = False
 
 
 class RoutePolicy(Value, frozen=True, kw_only=True):
@@ -242,7 +244,11 @@ class Generations(Value, frozen=True, kw_only=True):
 
 
 class Intent(Value, frozen=True, kw_only=True):
-    """What one gateway should look like everywhere. A part that is None has no place (yet, or any more)."""
+    """What one gateway should look like everywhere. A part that is None has no place (yet, or any more).
+
+    `conflict` is in the place of the status where another controller reconciles the gateway: that one condition is all
+    that is ours.
+    """
 
     gateway: str
     gateway_uid: str
@@ -252,6 +258,7 @@ class Intent(Value, frozen=True, kw_only=True):
     workload: Workload | None = None
     finalizer: bool = False
     status: GatewayStatus | None = None
+    conflict: Condition | None = None
     config: PodConfig | None = None
     vpc_status: VpcBfdStatus | None = None
     generations: Generations = Generations()

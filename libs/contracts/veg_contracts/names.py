@@ -4,19 +4,28 @@ Sources: the user's document (VPC Egress Gateway of Kube-OVN) and Kube-OVN's own
 """
 
 import hashlib
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
-GROUP: Final = "kubeovn.io"
+# Vpc, Subnet and IPPool are always of Kube-OVN's group. VpcEgressGateway is in the one that the operator chooses: that
+# one too, or our own where Kube-OVN runs a reconciler of its own for its group (docs/decisions/0014).
+KUBE_OVN_GROUP: Final = "kubeovn.io"
+OWN_GROUP: Final = "vpc-egress-gateway.io"
+ApiGroup: TypeAlias = Literal["kubeovn.io", "vpc-egress-gateway.io"]
 VERSION: Final = "v1"
-API_VERSION: Final = f"{GROUP}/{VERSION}"
 KIND: Final = "VpcEgressGateway"
 PLURAL: Final = "vpc-egress-gateways"
 
 DEFAULT_VPC: Final = "ovn-cluster"
 
-# Not Kube-OVN's own finalizer: its reconciler, where it runs, must not let go of a gateway that is ours.
-FINALIZER: Final = f"{GROUP}/vpc-egress-gateway"
+# The same in either group. Not Kube-OVN's own, which says that its reconciler has taken the object.
+FINALIZER: Final = f"{OWN_GROUP}/finalizer"
+KUBE_OVN_FINALIZER: Final = "kubeovn.io/kube-ovn-controller"
 FIELD_MANAGER: Final = "vpc-egress-gateway"
+# People who repair something by hand. No controller calls itself that.
+KUBECTL: Final = "kubectl"
+# The condition of a gateway that another controller reconciles too, and its reason.
+CONFLICT: Final = "Conflict"
+REASON_OTHER: Final = "OtherReconciler"
 
 LABEL_APP: Final = "app"
 APP: Final = "vpc-egress-gateway"
@@ -29,6 +38,10 @@ ANNOTATION_CHASSIS: Final = "ovn.kubernetes.io/chassis"
 ANNOTATION_PORT_NAME: Final = "ovn.kubernetes.io/port_name"
 ANNOTATION_NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
 ANNOTATION_NETWORK_STATUS: Final = "k8s.v1.cni.cncf.io/network-status"
+# On a Vpc: the addresses of its BFD port, where Kube-OVN is too old (1.13 and older) to have `spec.bfdPort`.
+ANNOTATION_BFD_PORT: Final = "vpc-egress-gateway.io/bfd-port"
+# Beside it: labels of the nodes that may run that port, as `key=value,key=value`.
+ANNOTATION_BFD_PORT_NODES: Final = "vpc-egress-gateway.io/bfd-port-node-selector"
 
 # Priorities of Logical_Router_Policy rows. Kube-OVN's own are 29000 (node gateway), 30000 (node), 31000 (subnet).
 # Below the drop, so that what stands there takes nothing, whatever becomes of the row above it.
@@ -45,11 +58,23 @@ ANCHOR_TABLE: Final = "veg-bfd"
 
 # Not spelled like the key below: the name of an OVSDB lock is an <id> (RFC 7047, 3.1), which has no hyphens.
 OVSDB_LOCK: Final = "vpc_egress_gateway"
-OWNER_KEY: Final = "vpc-egress-gateway"
+# The key of external_ids by which alone a row is ours, in every table (docs/decisions/0013): nobody else writes it.
+OWNER_KEY: Final = "vpc-egress-gateway.io/owner"
+# What the reference shows on its rows. Kube-OVN's own gateways write it as well, so it says nothing of an owner.
+GATEWAY_KEY: Final = "vpc-egress-gateway"
 _VENDOR: Final = "kube-ovn"
+
+# Why a gateway is not ready, in its condition Ready: these are worth a warning.
+REASON_REFUSED: Final = "ReconcileRefused"
+REASON_PANIC: Final = "PanicMode"
 
 _LABEL_VALUE_LENGTH_MAX: Final = 63  # Kubernetes: "Labels and Selectors", syntax and character set
 _LABEL_PREFIX_LENGTH: Final = 54  # + "-" + 8 hex digits = 63
+
+
+def api_version(group: str) -> str:
+    """What objects of that API group carry: `<group>/v1`."""
+    return f"{group}/{VERSION}"
 
 
 def routes_annotation(provider: str) -> str:
@@ -79,24 +104,31 @@ def label_selector(gateway_name: str) -> str:
     return ",".join(f"{key}={value}" for key, value in workload_labels(gateway_name).items())
 
 
+def _owned_by(owner: str) -> dict[str, str]:
+    return {OWNER_KEY: owner, GATEWAY_KEY: owner}
+
+
 def owner_ids(gateway: str, family: str) -> dict[str, str]:
     """The external_ids of a policy of a gateway (`namespace/name`) for the address family "4" or "6"."""
-    return {"vendor": _VENDOR, OWNER_KEY: gateway, "af": family}
+    return {"vendor": _VENDOR, **_owned_by(gateway), "af": family}
 
 
 def route_owner_ids(gateway: str, family: str) -> dict[str, str]:
     """Those of a static route: without the vendor, since Kube-OVN removes routes of its vendor that it did not make."""
-    return {OWNER_KEY: gateway, "af": family}
+    return {**_owned_by(gateway), "af": family}
 
 
 def port_group_owner_ids(gateway: str) -> dict[str, str]:
     """Those of a port group, which holds ports of both families."""
-    return {"vendor": _VENDOR, OWNER_KEY: gateway}
+    return {"vendor": _VENDOR, **_owned_by(gateway)}
 
 
 def port_group(gateway: str) -> str:
-    """The name of a gateway's Port_Group. OVN makes the address sets `<name>_ip4` and `<name>_ip6` of it."""
-    return f"VEG.{hashlib.sha256(gateway.encode()).hexdigest()[:12]}"
+    """The name of a gateway's Port_Group. OVN makes the address sets `<name>_ip4` and `<name>_ip6` of it.
+
+    Kube-OVN calls those of its own gateways `VEG.` and the same hash: ours must not meet them.
+    """
+    return f"veg.{hashlib.sha256(gateway.encode()).hexdigest()[:12]}"
 
 
 def logical_switch_port(namespace: str, pod: str) -> str:
@@ -121,5 +153,20 @@ def bfd_port_mac(vpc: str) -> str:
 
 
 def bfd_port_owner_ids(vpc: str) -> dict[str, str]:
-    """The external_ids of all rows of a BFD port that are ours; one of Kube-OVN has no `OWNER_KEY`."""
-    return {"vendor": _VENDOR, "lr": vpc, OWNER_KEY: vpc}
+    """The external_ids of the router port of a BFD port that is ours."""
+    return {"vendor": _VENDOR, "lr": vpc, **_owned_by(vpc)}
+
+
+def chassis_group_owner_ids(vpc: str) -> dict[str, str]:
+    """Those of its HA_Chassis_Group."""
+    return {"vendor": _VENDOR, "lrp": bfd_port(vpc), **_owned_by(vpc)}
+
+
+def chassis_owner_ids(vpc: str) -> dict[str, str]:
+    """Those of each HA_Chassis of that group."""
+    return {"vendor": _VENDOR, "group": bfd_port(vpc), **_owned_by(vpc)}
+
+
+def stub_switch_owner_ids(vpc: str) -> dict[str, str]:
+    """Those of its stub switch and of the port there: no vendor, or Kube-OVN removes a switch that it does not know."""
+    return {"lr": vpc, **_owned_by(vpc)}

@@ -25,7 +25,10 @@ class Projection(Value, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class EgressGateway(Projection, frozen=True, kw_only=True, tag="VpcEgressGateway"):
-    """A VpcEgressGateway. `spec` is the raw spec: a malformed one must reach the planner, who says what is wrong."""
+    """A VpcEgressGateway. `spec` is the raw spec: a malformed one must reach the planner, who says what is wrong.
+
+    `status_managers` are the field managers, sorted, that wrote of its status and are neither ours nor a person's.
+    """
 
     KIND: ClassVar[str] = "VpcEgressGateway"
 
@@ -33,13 +36,18 @@ class EgressGateway(Projection, frozen=True, kw_only=True, tag="VpcEgressGateway
     created_at: str
     deleting: bool = False
     finalizers: tuple[str, ...] = ()
+    status_managers: tuple[str, ...] = ()
     spec: dict[str, Any] = {}
 
 
 class BfdPort(Value, frozen=True, kw_only=True):
-    """`Vpc.spec.bfdPort` and what `Vpc.status.bfdPort` says of it."""
+    """`Vpc.spec.bfdPort` and what `Vpc.status.bfdPort` says of it.
+
+    `annotated`: it is asked for by our annotation, since the Vpc has no such field; then nobody else makes it.
+    """
 
     enabled: bool = False
+    annotated: bool = False
     ip: str = ""
     node_selector: dict[str, Any] | None = None
     status_name: str = ""
@@ -88,11 +96,15 @@ class Attachment(Value, frozen=True, kw_only=True):
 
 
 class Pod(Projection, frozen=True, kw_only=True, tag="Pod"):
-    """A Pod, with what Kube-OVN and Multus say of its addresses in annotations."""
+    """A Pod, with what Kube-OVN and Multus say of its addresses in annotations.
+
+    `deployment` is the name of the Deployment whose ReplicaSet made it; empty for none.
+    """
 
     KIND: ClassVar[str] = "Pod"
 
     labels: dict[str, str] = {}
+    deployment: str = ""
     node: str = ""
     phase: str = ""
     ready: bool = False
@@ -125,13 +137,17 @@ class Node(Projection, frozen=True, kw_only=True, tag="Node"):
 
 
 class Deployment(Projection, frozen=True, kw_only=True, tag="Deployment"):
-    """A Deployment that carries our labels. The counters are those of its status."""
+    """A Deployment that carries our labels. The counters are those of its status.
+
+    `foreign`: our field manager wrote nothing of it, and others did.
+    """
 
     KIND: ClassVar[str] = "Deployment"
 
     generation: int
     observed_generation: int = 0
     owner_uid: str = ""
+    foreign: bool = False
     labels: dict[str, str] = {}
     deleting: bool = False
     replicas_wanted: int = 0

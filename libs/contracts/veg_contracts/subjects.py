@@ -52,6 +52,11 @@ def ovn_event(gateway: str) -> str:
     return f"veg.evt.ovn.gateway.{_gateway_tokens(gateway)}"
 
 
+def ovn_routes() -> str:
+    """One for all routers: a router's name may hold what a subject cannot."""
+    return "veg.evt.ovn.routes"
+
+
 def ovn_listed() -> str:
     return "veg.evt.ovn.listed"
 

@@ -3,7 +3,14 @@
 import logging
 import sys
 
-import structlog
+# structlog imports rich, where it is, for logs on a terminal: a third of the start of a service. Ours are JSON.
+_rich = sys.modules.get("rich")
+sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog  # noqa: E402
+
+del sys.modules["rich"]
+if _rich is not None:
+    sys.modules["rich"] = _rich
 
 
 def configure(service: str, level: str) -> None:

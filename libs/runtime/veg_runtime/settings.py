@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -65,7 +65,9 @@ def _convert(variable: str, value: str, kind: Any) -> Any:
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"environment variable {variable}: {value!r}: {error}") from error
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
+        said = f"{' or '.join(choices)} is allowed" if choices else str(error)
+        raise SettingsError(f"environment variable {variable}: {value!r}: {said}") from error
 
 
 def _read(variable: str, path: str) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from veg_contracts.addresses import FAMILIES
 from veg_contracts.intent import PodConfig
 from veg_gw_agent import forward, nat, routes
-from veg_gw_agent.privileged import netfilter, routing, sysctls
+from veg_gw_agent.privileged import netfilter, sysctls
 from veg_gw_agent.privileged.errors import KernelError
 
 _FORWARDING: Final = {"4": "net/ipv4/ip_forward", "6": "net/ipv6/conf/all/forwarding"}
@@ -155,6 +155,8 @@ def _ensure_rules(
 
 
 def _ensure_routes(config: PodConfig, done: _Pass) -> None:
+    from veg_gw_agent.privileged import routing  # noqa: PLC0415  # `init` has no use for it, and it takes 0.3 s
+
     with routing.netlink() as link:
         for name in (config.internal_interface, config.external_interface):
             if name not in link.links:

@@ -1,18 +1,18 @@
 """Whether a config is applied in this pod, by the state file. Imports little: the probe runs every few seconds."""
 
 import json
-from pathlib import Path
-from typing import Final
 
-STATE_DIR: Final = "/var/lib/gw-agent"
-PROGRESS_FILE: Final = "progress.json"
+# Not even `Final` and paths: their modules take a quarter of the time of the probe.
+STATE_DIR = "/var/lib/gw-agent"
+PROGRESS_FILE = "progress.json"
 
 
 def check(state_dir: str) -> tuple[bool, str]:
     """Says whether, and a sentence why."""
-    path = Path(state_dir) / PROGRESS_FILE
+    path = f"{state_dir}/{PROGRESS_FILE}"
     try:
-        progress = json.loads(path.read_bytes())
+        with open(path, "rb") as file:  # noqa: PTH123
+            progress = json.loads(file.read())
         generation = int(progress.get("applied", 0))
     except FileNotFoundError:
         return False, "no config was applied yet"

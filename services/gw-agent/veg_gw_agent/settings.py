@@ -1,11 +1,14 @@
 import os
 from collections.abc import Mapping
+from typing import Final
 
 from veg_contracts.addresses import split
 from veg_contracts.base import Value
 from veg_gw_agent.drain import SHARED_DIR
 from veg_gw_agent.readiness import STATE_DIR
 from veg_runtime.settings import Settings, SettingsError
+
+CONFIG_FILE: Final = "bfd.json"  # the speaker's, in `bfd_dir`
 
 
 class AgentSettings(Settings, frozen=True, kw_only=True):

@@ -16,10 +16,9 @@ from veg_contracts.base import Value
 from veg_contracts.envelope import Envelope, type_name
 from veg_contracts.events import SpeakerChanged
 from veg_contracts.intent import PodBfd
-from veg_gw_agent.settings import AgentSettings, Pod
+from veg_gw_agent.settings import CONFIG_FILE, AgentSettings, Pod
 from veg_runtime import clock, logs
 
-CONFIG_FILE: Final = "bfd.json"
 SOCKET_FILE: Final = "bfdd.sock"
 _RETRY_S: Final = 1.0
 # While the bus is away. Older changes are the first to go: what a session is now says more.

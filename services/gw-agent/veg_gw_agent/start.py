@@ -1,35 +1,13 @@
-"""What `gw-agent init` and `gw-agent run` do: set up, work, and stop on SIGTERM or SIGINT."""
+"""What `gw-agent run` does: work, and stop on SIGTERM or SIGINT."""
 
 import asyncio
 import signal
-import sys
-from pathlib import Path
 
-from veg_gw_agent import speaker
-from veg_gw_agent.ensure import prepare
-from veg_gw_agent.privileged.errors import KernelError
-from veg_gw_agent.readiness import PROGRESS_FILE
+from veg_gw_agent import bus
+from veg_gw_agent.agent import Agent
 from veg_gw_agent.settings import AgentSettings, Pod, pod
 from veg_runtime import logs, tasks
 from veg_runtime.settings import SettingsError, load
-
-
-def init(state_dir: str, bfd_dir: str, internal_interface: str) -> int:
-    """Prepare the pod's network namespace.
-
-    It runs whenever the namespace is new. The two directories may be older than that: the config in the first one
-    still holds, but it is not applied, and until it is no BFD session may come up, which would bring traffic.
-    """
-    try:
-        for file in (Path(state_dir) / PROGRESS_FILE, Path(bfd_dir) / speaker.CONFIG_FILE):
-            file.unlink(missing_ok=True)
-        changes = prepare(internal_interface)
-    except (KernelError, OSError) as error:
-        sys.stderr.write(f"gw-agent init: {error}\n")
-        return 1
-    for change in changes:
-        sys.stdout.write(f"{change}\n")
-    return 0
 
 
 def run() -> None:
@@ -63,9 +41,6 @@ async def _main(settings: AgentSettings, this_pod: Pod) -> None:
 
 
 async def _work(settings: AgentSettings, this_pod: Pod) -> None:
-    from veg_gw_agent import bus  # noqa: PLC0415  # `init` has no use for the NATS client
-    from veg_gw_agent.agent import Agent  # noqa: PLC0415
-
     agent = Agent(settings, this_pod)
     agent.restore()
     work = (agent.keep_applied(), bus.stay_connected(settings, agent), agent.sessions.follow())

@@ -12,6 +12,7 @@ import msgspec
 from veg_contracts import names
 from veg_contracts.base import encode
 from veg_contracts.commands import (
+    EnsureCondition,
     EnsureFinalizer,
     EnsureStatus,
     EnsureVpcStatus,
@@ -34,20 +35,21 @@ class ImpossibleError(Exception):
     """What is asked for cannot be had as things are; the message names the objects."""
 
 
-async def carry_out(api: Api, command_id: str, command: KubeCommand) -> Detail:
+async def carry_out(api: Api, group: str, command_id: str, command: KubeCommand) -> Detail:
+    """`group` is the API group of VpcEgressGateway."""
     match command:
         case EnsureWorkload():
             return await ensure_workload(api, command)
         case RemoveWorkload():
             return await remove_workload(api, command)
         case EnsureFinalizer():
-            return await ensure_finalizer(api, command)
-        case EnsureStatus():
-            return await ensure_status(api, command)
+            return await ensure_finalizer(api, group, command)
+        case EnsureStatus() | EnsureCondition():
+            return await ensure_status(api, group, command)
         case EnsureVpcStatus():
             return await ensure_vpc_status(api, command)
         case RecordKubeEvent():
-            return await record_event(api, command_id, command)
+            return await record_event(api, group, command_id, command)
         case _:
             assert_never(command)
 
@@ -76,6 +78,8 @@ def _check_ours(found: Json, command: EnsureWorkload) -> None:
     name = f"Deployment {command.workload.namespace}/{command.workload.name}"
     if not facts.is_owned_by(found, command.gateway_uid):
         raise ImpossibleError(f"{name} exists and is not owned by {names.KIND} {command.gateway}")
+    if facts.is_foreign(found):
+        raise ImpossibleError(f"{name} names {names.KIND} {command.gateway} as its owner and was made by another one")
     if facts.is_being_deleted(found):
         raise ImpossibleError(f"{name} is being deleted")
 
@@ -88,6 +92,8 @@ async def remove_workload(api: Api, command: RemoveWorkload) -> Detail:
         return {"skipped": "it is gone"}
     if not facts.is_owned_by(found, command.gateway_uid):
         return {"skipped": f"it is not owned by {names.KIND} {command.gateway}"}
+    if facts.is_foreign(found):
+        return {"skipped": "it was made by another one"}
     if not facts.is_being_deleted(found):
         await _delete_if_there(api, path, facts.uid(found))
     return {"uid": facts.uid(found)}
@@ -101,23 +107,25 @@ async def _delete_if_there(api: Api, path: str, uid: str) -> None:
             raise
 
 
-async def ensure_finalizer(api: Api, command: EnsureFinalizer) -> Detail:
+async def ensure_finalizer(api: Api, group: str, command: EnsureFinalizer) -> Detail:
     """Kubernetes lets nobody add a finalizer to what is being deleted."""
 
     def edit(found: Json) -> Json:
         return patches.finalizers_patch(found, command.present)
 
-    path = paths.gateway(command.gateway)
+    path = paths.gateway(group, command.gateway)
     return await _edit(api, command, path, path, edit, unless_deleted=command.present)
 
 
-async def ensure_status(api: Api, command: EnsureStatus) -> Detail:
-    status = msgspec.json.decode(encode(command.status))
+async def ensure_status(api: Api, group: str, command: EnsureStatus | EnsureCondition) -> Detail:
+    """The whole status, or one condition: then another controller owns the rest, and it stays as it is."""
+    one = isinstance(command, EnsureCondition)
+    wanted = msgspec.json.decode(encode(command.condition if isinstance(command, EnsureCondition) else command.status))
 
     def edit(found: Json) -> Json:
-        return patches.status_patch(found, status)
+        return patches.condition_patch(found, wanted) if one else patches.status_patch(found, wanted)
 
-    path = paths.gateway(command.gateway)
+    path = paths.gateway(group, command.gateway)
     return await _edit(api, command, path, f"{path}/status", edit)
 
 
@@ -135,7 +143,7 @@ async def ensure_vpc_status(api: Api, command: EnsureVpcStatus) -> Detail:
 
 async def _edit(
     api: Api,
-    command: EnsureFinalizer | EnsureStatus | EnsureVpcStatus,
+    command: EnsureFinalizer | EnsureStatus | EnsureCondition | EnsureVpcStatus,
     source: str,
     target: str,
     edit: Callable[[Json], Json],
@@ -164,9 +172,9 @@ async def _edit(
     raise AssertionError("the last attempt returns or raises")
 
 
-async def record_event(api: Api, command_id: str, command: RecordKubeEvent) -> Detail:
+async def record_event(api: Api, group: str, command_id: str, command: RecordKubeEvent) -> Detail:
     """An Event that is there already was recorded by an earlier delivery of the same command."""
-    body = patches.event(command_id, command)
+    body = patches.event(group, command_id, command)
     try:
         await api.create(paths.events(body["metadata"]["namespace"]), body)
     except RefusedError as error:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from veg_contracts import names
+
 Json = dict[str, Any]
 
 
@@ -30,6 +32,16 @@ def is_being_deleted(found: Json) -> bool:
 
 def finalizers(found: Json) -> list[str]:
     return list(dig(found, "metadata", "finalizers") or [])
+
+
+def is_foreign(found: Json) -> bool:
+    """Whether our field manager wrote nothing of it, and others did.
+
+    It may name a gateway of ours as its owner and yet be another controller's.
+    """
+    entries = dig(found, "metadata", "managedFields") or []
+    writers = {dig(entry, "manager") for entry in entries if not dig(entry, "subresource")}
+    return bool(writers) and names.FIELD_MANAGER not in writers
 
 
 def has_same_selector(found: Json, manifest: Json) -> bool:

@@ -4,6 +4,7 @@ from typing import Final, TypeAlias
 
 from veg_contracts import subjects
 from veg_contracts.commands import (
+    EnsureCondition,
     EnsureFinalizer,
     EnsureStatus,
     EnsureVpcStatus,
@@ -16,7 +17,13 @@ from veg_contracts.envelope import Envelope, type_name
 from veg_contracts.events import CommandApplied, CommandFailed, CommandRefused
 
 KubeCommand: TypeAlias = (
-    EnsureWorkload | RemoveWorkload | EnsureFinalizer | EnsureStatus | EnsureVpcStatus | RecordKubeEvent
+    EnsureWorkload
+    | RemoveWorkload
+    | EnsureFinalizer
+    | EnsureStatus
+    | EnsureCondition
+    | EnsureVpcStatus
+    | RecordKubeEvent
 )
 Outcome: TypeAlias = CommandApplied | CommandFailed | CommandRefused
 

@@ -40,6 +40,18 @@ def status_patch(found: Json, status: Json) -> Json:
     return {"status": patch} if patch else {}
 
 
+def condition_patch(found: Json, condition: Json) -> Json:
+    """The merge patch after which the status of `found` has this condition; all else in it stays.
+
+    The API server fills in what else a status must have.
+    """
+    before = dig(found, "status", "conditions") or []
+    if condition in before:
+        return {}
+    others = [other for other in before if dig(other, "type") != condition["type"]]
+    return {"status": {"conditions": [*others, condition]}}
+
+
 def bfd_port_patch(found: Json, bfd_port: Json | None) -> Json:
     """The merge patch after which a Vpc has exactly this `status.bfdPort`, or none; the rest of the status stays."""
     before = dig(found, "status", "bfdPort")
@@ -55,7 +67,7 @@ def unless_changed(found: Json, patch: Json) -> Json:
     return {**patch, "metadata": metadata}
 
 
-def event(command_id: str, command: RecordKubeEvent) -> Json:
+def event(group: str, command_id: str, command: RecordKubeEvent) -> Json:
     """A core/v1 Event on the VpcEgressGateway. The same command makes the same name, so it is recorded once."""
     namespace, _, name = command.gateway.partition("/")
     return {
@@ -63,7 +75,7 @@ def event(command_id: str, command: RecordKubeEvent) -> Json:
         "kind": "Event",
         "metadata": {"namespace": namespace, "name": _event_name(name, command_id)},
         "involvedObject": {
-            "apiVersion": names.API_VERSION,
+            "apiVersion": names.api_version(group),
             "kind": names.KIND,
             "namespace": namespace,
             "name": name,

@@ -14,15 +14,16 @@ class InvalidNameError(ValueError):
     """A command names an object by something that is no name in Kubernetes."""
 
 
-def gateway(key: str) -> str:
-    """The VpcEgressGateway `namespace/name`. Raises InvalidNameError."""
+def gateway(group: str, key: str) -> str:
+    """The VpcEgressGateway `namespace/name` of that API group. Raises InvalidNameError."""
     namespace, _, name = key.partition("/")
-    return f"/apis/{names.API_VERSION}/namespaces/{_checked(namespace, key)}/{names.PLURAL}/{_checked(name, key)}"
+    root = f"/apis/{names.api_version(group)}"
+    return f"{root}/namespaces/{_checked(namespace, key)}/{names.PLURAL}/{_checked(name, key)}"
 
 
 def vpc(name: str) -> str:
     """A Vpc of Kube-OVN. Raises InvalidNameError."""
-    return f"/apis/{names.API_VERSION}/vpcs/{_checked(name, name)}"
+    return f"/apis/{names.api_version(names.KUBE_OVN_GROUP)}/vpcs/{_checked(name, name)}"
 
 
 def deployment(namespace: str, name: str) -> str:

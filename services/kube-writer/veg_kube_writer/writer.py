@@ -30,8 +30,10 @@ log = logs.get("writer")
 class Writer:
     """Carries out commands, one at a time and in the order of the bus."""
 
-    def __init__(self, api: Api, js: JetStreamContext) -> None:
+    def __init__(self, api: Api, group: str, js: JetStreamContext) -> None:
+        """`group` is the API group of VpcEgressGateway."""
         self._api = api
+        self._group = group
         self._js = js
         self._generations = Generations()
         self._tried = ("", 0)  # the command that was tried last, and how often: there is never more than one under way
@@ -66,7 +68,7 @@ class Writer:
             return outcomes.refused(message.id, command, newest)
         try:
             with metrics.SECONDS.labels(part).time():
-                detail = await carry_out(self._api, message.id, command)
+                detail = await carry_out(self._api, self._group, message.id, command)
         except (ImpossibleError, InvalidNameError) as error:
             return _failed(message, str(error))
         except UnreachableError as error:

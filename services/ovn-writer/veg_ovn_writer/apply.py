@@ -3,22 +3,20 @@
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 from uuid import UUID
 
 from ovs.db import data, error, idl
 
 from veg_contracts.intent import NbRows
 from veg_contracts.names import OWNER_KEY
-from veg_ovn_writer import bfd_port, groups, snapshot
+from veg_ovn_writer import bfd_port, groups, snapshot, strange
 from veg_ovn_writer.differ import AmbiguousRowsError, Delete, Detach, Insert, Operation, Update, diff
-from veg_ovn_writer.errors import CannotApplyError
+from veg_ovn_writer.errors import CannotApplyError, taken
 from veg_ovn_writer.replica import Replica
 from veg_ovn_writer.rows import fit
-from veg_ovn_writer.tables import PORT_GROUP, TABLES
+from veg_ovn_writer.tables import BFD, PORT_GROUP, TABLES
 from veg_ovn_writer.tables.base import EXTERNAL_IDS, ROUTER, Columns, Table
-
-_KINDS: Final = {"vendor", "af"}  # keys of external_ids that say nothing of an owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,8 @@ def ensure(replica: Replica, txn: idl.Transaction, gateway: str, rows: NbRows) -
     Also the rows as they are now: an older schema may lack an optional column.
 
     Raises:
-        CannotApplyError: a router, table or column is not there, or a value does not fit its column.
+        CannotApplyError: a router, table or column is not there, a value does not fit its column, or another one's row
+            is in the way.
         NotNowError: the database is not set up yet.
     """
     found = snapshot.read(replica, gateway).get(gateway, {})
@@ -51,10 +50,13 @@ def ensure(replica: Replica, txn: idl.Transaction, gateway: str, rows: NbRows) -
             replica.check_schema(table)
             if table.parent_column:
                 _router(replica, rows.router)
+    if rows.static_routes:
+        strange.check(replica, _router(replica, rows.router), rows)
     sessions = _sessions(replica, gateway, rows)
     for operation in operations:
         _carry_out(replica, txn, _Owner(gateway, sessions), operation)
-    router = _router(replica, rows.router) if rows.bfd_port is not None else None
+    on_router = rows.bfd_port is not None and not rows.bfd_port.peer_only
+    router = _router(replica, rows.router) if on_router else None
     whose = bfd_port.ensure(replica, txn, gateway, router, rows.bfd_port)
     # OVSDB carries this out on the server, together with the rows and only if there are any: two writers of nb_cfg
     # never get the same number, and the number confirms these very rows.
@@ -74,17 +76,16 @@ def _sessions(replica: Replica, gateway: str, rows: NbRows) -> dict[str, UUID]:
     """The rows of wanted sessions that are there already.
 
     Raises:
-        CannotApplyError: one of them is somebody else's; a pair of port and peer can exist only once.
+        CannotApplyError: one of them is not this gateway's; a pair of port and peer can exist only once.
     """
     found = {}
     for session in rows.sessions:
         row = replica.session(session.logical_port, session.dst_ip)
         if row is None:
             continue
-        ids = row.external_ids
-        # One whose owner somebody removed says no more than its kind: on this port it can only be ours.
-        if ids.get(OWNER_KEY, gateway if ids.keys() <= _KINDS else "") != gateway:
-            raise CannotApplyError(f"BFD session of {row.logical_port} with {row.dst_ip} is another one's: {ids}")
+        if row.external_ids.get(OWNER_KEY) != gateway:
+            what = f"session of {row.logical_port} with {row.dst_ip}"
+            raise taken(BFD.name, what, str(row.uuid), row.external_ids, gateway)
         found[session.dst_ip] = row.uuid
     return found
 
@@ -99,11 +100,9 @@ def _count(operations: Iterable[Operation]) -> Counts:
 def _carry_out(replica: Replica, txn: idl.Transaction, owner: _Owner, operation: Operation) -> None:
     match operation:
         case Insert(table, _, columns) if table is PORT_GROUP:
-            row = groups.claim(replica, txn, columns["name"], owner.gateway)
-            ids = {**getattr(row, EXTERNAL_IDS, {}), **columns[EXTERNAL_IDS]}
-            _write(row, table, {**columns, EXTERNAL_IDS: ids}, owner)
+            _write(groups.make(replica, txn, columns["name"], owner.gateway), table, columns, owner)
         case Insert(table, _, columns) if not table.parent_column:
-            row = replica.session(columns["logical_port"], columns["dst_ip"]) or txn.insert(replica.tables[table.name])
+            row = txn.insert(replica.tables[table.name])
             _write(row, table, columns, owner)
             owner.sessions[columns["dst_ip"]] = row.uuid
         case Insert(table, router_name, columns):
@@ -113,18 +112,26 @@ def _carry_out(replica: Replica, txn: idl.Transaction, owner: _Owner, operation:
             _write(row, table, columns, owner)
             router.addvalue(table.parent_column, row.uuid)
         case Update(table, uuid, columns):
-            row = replica.tables[table.name].rows[uuid]
+            row = _still_ours(replica, table, uuid)
             for column in columns:
                 row.verify(column)
             _write(row, table, columns, owner)
         case Detach(table, uuid, routers):
+            _still_ours(replica, table, uuid)
             for name in routers:
                 for router in replica.routers_named(name):
                     router.delvalue(table.parent_column, uuid)
         case Delete(table, uuid):
-            replica.tables[table.name].rows[uuid].delete()
+            _still_ours(replica, table, uuid).delete()
         case _:
             assert_never(operation)
+
+
+def _still_ours(replica: Replica, table: Table[Any], uuid: UUID) -> idl.Row:
+    """The row, to be changed only if it has its external_ids when the server looks: our copy may be a moment behind."""
+    row = replica.tables[table.name].rows[uuid]
+    row.verify(EXTERNAL_IDS)
+    return row
 
 
 def _router(replica: Replica, name: str) -> idl.Row:

@@ -1,18 +1,27 @@
 """The BFD port of a Vpc: a router port, its HA_Chassis_Group, and a stub switch as its peer, all of one name.
 
 They are one thing made of several rows, so they are read and written as one, unlike the rows of `tables`. A router port
-of that name that is not ours is somebody's BFD port all the same: nothing of it is touched. Runs in the connection's
-thread.
+of that name that is not ours is somebody's BFD port all the same: it is used, and nothing of it is touched. What is
+ours says so itself, by our key (docs/decisions/0013), down to each chassis. Where it is known that the port is
+Kube-OVN's, the stub switch alone is wanted (`peer_only`). Runs in the connection's thread.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from ovs.db import data, idl, types
 
 from veg_contracts.intent import BfdRouterPort
-from veg_contracts.names import OWNER_KEY, bfd_port, bfd_port_owner_ids
+from veg_contracts.names import (
+    OWNER_KEY,
+    bfd_port,
+    bfd_port_owner_ids,
+    chassis_group_owner_ids,
+    chassis_owner_ids,
+    stub_switch_owner_ids,
+)
+from veg_ovn_writer.errors import taken
 from veg_ovn_writer.replica import CHASSIS, GROUP, ROUTER_PORT, SWITCH, Replica
 from veg_ovn_writer.snapshot import references
 from veg_ovn_writer.tables.base import EXTERNAL_IDS, PORT, ROUTER
@@ -21,7 +30,7 @@ from veg_ovn_writer.tables.port_group import PORTS
 _PRIORITY_MAX: Final = 100  # of the chassis that is preferred, as Kube-OVN counts; each further one has one less
 _OPTIONS: Final = {"bfd-only": "true"}
 _GROUP_OF: Final = "ha_chassis_group"
-OURS, FOREIGN = "ours", "foreign"
+OURS, FOREIGN, PEER = "ours", "foreign", "peer"
 
 
 @dataclass(slots=True)
@@ -52,18 +61,25 @@ def read(replica: Replica) -> dict[str, tuple[str, BfdRouterPort]]:
 def ensure(
     replica: Replica, txn: idl.Transaction, vpc: str, router: idl.Row | None, wanted: BfdRouterPort | None
 ) -> str:
-    """Make the BFD port of `vpc` on its router what is wanted, or have none; whose it is, empty for none."""
+    """Make the BFD port of `vpc` on its router what is wanted, or have none; what of it is ours, empty for none.
+
+    Raises:
+        CannotApplyError: a row with a name of ours is there and not ours.
+        NotNowError: no server answers.
+    """
     parts = _parts(replica, vpc).get(vpc, _Parts())
+    if wanted is not None and wanted.peer_only:
+        _ensure_peer(replica, txn, vpc, wanted, parts)
+        return PEER
     other = _other(replica, vpc, wanted) if wanted is not None else None
     if wanted is None or router is None or other is not None:
-        keeps = parts.group is not None and other is not None and parts.group.uuid in references(other, _GROUP_OF)
-        for row in parts:
-            if not (keeps and row is parts.group):
-                _remove(replica, row)
+        _remove_all(replica, parts, other)
         return FOREIGN if other is not None else ""
     routers = _routers(replica, parts.port) if parts.port is not None else []
     if routers == [router] and _value(replica, vpc, parts) == wanted:
         return OURS
+    for row in parts:
+        row.verify(EXTERNAL_IDS)  # our copy may be a moment behind: what lost our key by now is not ours
     for row in parts.strays:
         _remove(replica, row)
     for elsewhere in routers:
@@ -73,6 +89,25 @@ def ensure(
         parts.port = None  # one that was elsewhere goes with that
     _write(replica, txn, vpc, router, wanted, parts)
     return OURS
+
+
+def _ensure_peer(replica: Replica, txn: idl.Transaction, vpc: str, wanted: BfdRouterPort, parts: _Parts) -> None:
+    """Only the stub switch is ours."""
+    if parts.switch is not None and _value(replica, vpc, parts) == wanted:
+        return
+    rest = _Parts(port=parts.port, group=parts.group, strays=parts.strays)
+    there = replica.named(ROUTER_PORT, bfd_port(vpc))
+    _remove_all(replica, rest, there if parts.port is None else None)
+    _write_peer(replica, txn, vpc, parts.switch)
+
+
+def _remove_all(replica: Replica, parts: _Parts, other: idl.Row | None) -> None:
+    """Remove these rows of ours, but leave the group to the port of another one that uses it."""
+    keeps = parts.group is not None and other is not None and parts.group.uuid in references(other, _GROUP_OF)
+    for row in parts:
+        if not (keeps and row is parts.group):
+            row.verify(EXTERNAL_IDS)
+            _remove(replica, row)
 
 
 def gone(replica: Replica, vpcs: Iterable[str]) -> list[str]:
@@ -98,7 +133,10 @@ def _parts(replica: Replica, vpc: str | None = None) -> dict[str, _Parts]:
 
 def _value(replica: Replica, vpc: str, parts: _Parts) -> BfdRouterPort:
     port, group, peer = parts.port, parts.group, replica.port(_peer(vpc))
-    whole = not parts.strays and parts.switch is not None and peer is not None
+    whole = not parts.strays and peer is not None and _has(parts.switch, stub_switch_owner_ids(vpc))
+    if port is None and group is None and not parts.strays:
+        return BfdRouterPort(name=bfd_port(vpc), mac="", networks=(), chassis=(), intact=whole, peer_only=True)
+    whole = whole and _has(port, bfd_port_owner_ids(vpc)) and _has(group, chassis_group_owner_ids(vpc))
     intact = whole and port is not None and group is not None and group.uuid in references(port, _GROUP_OF)
     members = _members(replica, group)
     return BfdRouterPort(
@@ -109,63 +147,82 @@ def _value(replica: Replica, vpc: str, parts: _Parts) -> BfdRouterPort:
         intact=intact
         and port is not None
         and _OPTIONS.items() <= port.options.items()
+        and all(_has(row, chassis_owner_ids(vpc)) for row in members)
         and [row.priority for row in members] == [_PRIORITY_MAX - index for index in range(len(members))],
     )
 
 
 def _other(replica: Replica, vpc: str, wanted: BfdRouterPort) -> idl.Row | None:
-    """Somebody else's router port of that name. One with our address and no owner is ours, and was robbed of that."""
+    """Somebody else's router port of that name.
+
+    Raises:
+        CannotApplyError: it has our address and no owner: to leave it to itself would cost it its peer.
+    """
     row = replica.named(ROUTER_PORT, wanted.name)
-    if row is None or row.external_ids.get(OWNER_KEY, "" if row.mac == wanted.mac else None) in ("", vpc):
+    if row is None or row.external_ids.get(OWNER_KEY) == vpc:
         return None
+    if row.mac == wanted.mac and OWNER_KEY not in row.external_ids:
+        raise taken(ROUTER_PORT, repr(row.name), row.name, row.external_ids, vpc)
     return row
 
 
 def _write(
     replica: Replica, txn: idl.Transaction, vpc: str, router: idl.Row, wanted: BfdRouterPort, parts: _Parts
 ) -> None:
-    ids = bfd_port_owner_ids(vpc)
-    # A group that somebody left behind is taken: its name can exist once, and nobody else's port is there to use it.
-    group = parts.group or replica.named(GROUP, wanted.name) or _insert(replica, txn, GROUP, wanted.name)
-    known = {row.chassis_name: row for row in _members(replica, group)}
+    group = parts.group or _new_group(replica, txn, vpc, wanted.name)
+    # A chassis of somebody else in our group leaves it; the same chassis gets a row of ours.
+    known = {row.chassis_name: row for row in _members(replica, group) if row.external_ids.get(OWNER_KEY) == vpc}
     members = []
     for index, name in enumerate(wanted.chassis):
         row = known.get(name) or txn.insert(replica.tables[CHASSIS])
         row.chassis_name, row.priority = name, _PRIORITY_MAX - index
-        row.external_ids = {**_map(row, EXTERNAL_IDS), **ids, "group": vpc}
+        row.external_ids = {**_map(row, EXTERNAL_IDS), **chassis_owner_ids(vpc)}
         members.append(row.uuid)
     group.ha_chassis = members
-    port = parts.port or replica.named(ROUTER_PORT, wanted.name)
-    if port is None or router not in _routers(replica, port):
+    group.external_ids = {**_map(group, EXTERNAL_IDS), **chassis_group_owner_ids(vpc)}
+    port = parts.port
+    if port is None:
         port = _insert(replica, txn, ROUTER_PORT, wanted.name)
         router.verify("name")
         router.addvalue(PORTS, port.uuid)
     port.mac, port.networks = wanted.mac, list(wanted.networks)
     port.options = {**_map(port, "options"), **_OPTIONS}
     port.ha_chassis_group = [group.uuid]
-    for row in (group, port):
-        row.external_ids = {**_map(row, EXTERNAL_IDS), **ids}
-    if parts.switch is None or replica.port(_peer(vpc)) is None:
+    port.external_ids = {**_map(port, EXTERNAL_IDS), **bfd_port_owner_ids(vpc)}
+    if replica.port(_peer(vpc)) is None or not _has(parts.switch, stub_switch_owner_ids(vpc)):
         _write_peer(replica, txn, vpc, parts.switch)
 
 
+def _new_group(replica: Replica, txn: idl.Transaction, vpc: str, name: str) -> idl.Row:
+    there = replica.named(GROUP, name)
+    if there is not None:
+        raise taken(GROUP, repr(name), name, there.external_ids, vpc)
+    return _insert(replica, txn, GROUP, name)
+
+
 def _write_peer(replica: Replica, txn: idl.Transaction, vpc: str, switch: idl.Row | None) -> None:
-    """The stub switch. By operations of its own: we keep no copy of what other switches and ports are made of."""
+    """The stub switch, made anew. By operations of its own: we keep no copy of what other switches and ports are."""
     if switch is not None:
         switch.delete()
+    ids = stub_switch_owner_ids(vpc)
     port = replica.port(_peer(vpc))
-    if port is not None:  # on a switch of that name that has lost its external_ids: the port's name can exist once
-        holds = [PORTS, "includes", ["uuid", str(port)]]
-        txn.add_op({"op": "delete", "table": SWITCH, "where": [["name", "==", bfd_port(vpc)], holds]})
-    ids = ["map", [list(item) for item in sorted(bfd_port_owner_ids(vpc).items())]]
+    if port is not None:
+        there = replica.port_ids(_peer(vpc))
+        if there.get(OWNER_KEY) != vpc:
+            raise taken(PORT, repr(_peer(vpc)), _peer(vpc), there, vpc)
+        # Ours on a switch that is not, or not any more: the port's name can exist once, and the switch stays.
+        uuid = ["uuid", str(port)]
+        leaves = [[PORTS, "delete", uuid]]
+        txn.add_op({"op": "mutate", "table": SWITCH, "where": [[PORTS, "includes", uuid]], "mutations": leaves})
+    written = ["map", [list(item) for item in sorted(ids.items())]]
     peer = {
         "name": _peer(vpc),
         "type": "router",
         "options": ["map", [["router-port", bfd_port(vpc)]]],
         "addresses": ["set", ["router"]],
-        EXTERNAL_IDS: ids,
+        EXTERNAL_IDS: written,
     }
-    made = {"name": bfd_port(vpc), PORTS: ["set", [["named-uuid", "peer"]]], EXTERNAL_IDS: ids}
+    made = {"name": bfd_port(vpc), PORTS: ["set", [["named-uuid", "peer"]]], EXTERNAL_IDS: written}
     txn.add_op({"op": "insert", "table": PORT, "uuid-name": "peer", "row": peer})
     txn.add_op({"op": "insert", "table": SWITCH, "row": made})
 
@@ -189,6 +246,10 @@ def _insert(replica: Replica, txn: idl.Transaction, table: str, name: str) -> id
     row = txn.insert(replica.tables[table])
     row.name = name
     return row
+
+
+def _has(row: idl.Row | None, ids: Mapping[str, str]) -> bool:
+    return row is not None and ids.items() <= row.external_ids.items()
 
 
 def _map(row: idl.Row, column: str) -> dict[str, str]:

@@ -14,18 +14,17 @@ from ovs.db import data, idl, types
 from veg_contracts.commands import ChangeMembers, EnsureMembers
 from veg_contracts.events import MembersObserved
 from veg_contracts.names import port_group_owner_ids
-from veg_ovn_writer.errors import CannotApplyError, UnknownMembersError
+from veg_ovn_writer.errors import CannotApplyError, UnknownMembersError, taken
 from veg_ovn_writer.replica import Replica
 from veg_ovn_writer.roster import Membership
 from veg_ovn_writer.snapshot import references
 from veg_ovn_writer.tables import PORT_GROUP
-from veg_ovn_writer.tables.base import EXTERNAL_IDS, PORT
+from veg_ovn_writer.tables.base import PORT
 from veg_ovn_writer.tables.port_group import PORTS
 
 # An observation names no more than this of either kind, so that it stays below the bus's limit: a port's name has at
 # most 63 + 1 + 253 characters. Whoever repairs it sends the whole anyway.
 _NAMES_MAX: Final = 1000
-_VENDOR: Final = "vendor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +36,18 @@ class Moves:
     awaited: int = 0
 
 
-def claim(replica: Replica, txn: idl.Transaction, name: str, gateway: str) -> idl.Row:
-    """The port group of that name, for `gateway` to own: a new one, or one that nobody owns.
-
-    The schema lets a name exist once, so one that is there must be taken or left. One whose owner somebody removed says
-    nothing but, maybe, its vendor: it can only be ours. Any other is left.
+def make(replica: Replica, txn: idl.Transaction, name: str, gateway: str) -> idl.Row:
+    """A new port group of that name, for `gateway` to own. The schema lets a name exist once.
 
     Raises:
-        CannotApplyError: it belongs to somebody else, or it is no name.
+        CannotApplyError: one that is not this gateway's is there, or it is no name.
     """
     if "\0" in name:  # see `apply`: the server's parser gives up on the connection
         raise CannotApplyError(f"{PORT_GROUP.name} {name!r}: a NUL character is not allowed")
-    row = replica.group_named(name)
-    if row is None:
-        row = txn.insert(replica.tables[PORT_GROUP.name])
-        row.name = name
-        return row
-    owners = {key: value for key, value in row.external_ids.items() if key != _VENDOR}
-    if owners and replica.group_of(gateway, name) is None:
-        raise CannotApplyError(f"{PORT_GROUP.name} {name!r} belongs to somebody else: external_ids {owners}")
-    row.verify(EXTERNAL_IDS)
+    if (there := replica.group_named(name)) is not None:
+        raise taken(PORT_GROUP.name, repr(name), name, there.external_ids, gateway)
+    row = txn.insert(replica.tables[PORT_GROUP.name])
+    row.name = name
     return row
 
 
@@ -72,8 +63,8 @@ def ensure(replica: Replica, txn: idl.Transaction, order: EnsureMembers) -> Move
     if row is None and not order.ports:
         return Moves()
     if row is None:
-        row = claim(replica, txn, order.port_group, order.gateway)
-        row.external_ids = {**getattr(row, EXTERNAL_IDS, {}), **port_group_owner_ids(order.gateway)}
+        row = make(replica, txn, order.port_group, order.gateway)
+        row.external_ids = port_group_owner_ids(order.gateway)
     wanted = set(_existing(replica, order.ports))
     found = set(references(row, PORTS)) if row._data is not None else set()  # noqa: SLF001  # None: a new row
     _mutate(replica, row, wanted - found, found - wanted)

@@ -4,7 +4,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 COMMANDS = Counter("veg_ovn_writer_commands_total", "Commands by what became of them", ["outcome"])
 TRANSACT_S = Histogram("veg_ovn_writer_transact_seconds", "Time from a command's turn to the end of its transaction")
-DRIFT = Counter("veg_ovn_writer_drift_total", "Changes of our rows by somebody else")
+DRIFT = Counter(
+    "veg_ovn_writer_drift_total", "Rows of ours that somebody else took away or changed", ["table", "change"]
+)
 PENDING = Gauge("veg_ovn_writer_pending", "Commands applied that not every chassis has yet")
 MEMBERS_DRIFT = Counter(
     "veg_ovn_writer_members_drift_total", "Port groups of ours in which somebody else changed ports"

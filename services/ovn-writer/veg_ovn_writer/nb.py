@@ -2,23 +2,21 @@
 
 import asyncio
 import concurrent.futures
-import errno
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from ovs import jsonrpc, poller, stream
+from ovs import poller
 from ovs.db import idl
 from ovsdbapp.backend.ovs_idl import idlutils
 from ovsdbapp.backend.ovs_idl.connection import Connection
 from ovsdbapp.exceptions import TimeoutException
 
-from veg_ovn_writer import replica
+from veg_ovn_writer import direct, replica
 from veg_ovn_writer.errors import CannotApplyError, NotNowError
-from veg_ovn_writer.replica import DATABASE, Replica, SessionRow, Signals, Standing
+from veg_ovn_writer.replica import Replica, SessionRow, Signals, Standing
 from veg_runtime import logs
 
 _RETRY_S: Final = 0.5
@@ -62,7 +60,7 @@ class Nb:
         """Connect, and stay connected; a server that is not there is waited for, for ever."""
         while self._connection is None:
             try:
-                schema = await asyncio.to_thread(_fetch_schema, self._remote)
+                schema = await asyncio.to_thread(direct.fetch_schema, self._remote)
                 made = replica.make(self._remote, schema, self._signals())
                 self._connection = Connection(made, timeout=_CONNECT_S)
             except NotNowError as error:
@@ -216,42 +214,3 @@ def _refusal(text: str) -> Exception:
         return NotNowError(f"transaction: {text}")
     message = f"{kind}: {details}" if details else kind
     return NotNowError(message) if kind in _TRANSIENT else CannotApplyError(message)
-
-
-def _fetch_schema(remotes: str) -> dict[str, Any]:
-    """The server's schema. The library's own function for that waits without end for a server that hangs."""
-    reasons = []
-    for remote in idlutils.parse_connection(remotes):
-        error, opened = stream.Stream.open_block(stream.Stream.open(remote), timeout=_CONNECT_S * 1000)
-        if error:
-            reasons.append(f"{remote}: {os.strerror(error)}")
-            continue
-        connection = jsonrpc.Connection(opened)
-        try:
-            answer = _ask(connection, jsonrpc.Message.create_request("get_schema", [DATABASE]))
-        finally:
-            connection.close()
-        if isinstance(answer, dict):
-            return answer
-        reasons.append(f"{remote}: {answer}")
-    raise NotNowError("; ".join(reasons))
-
-
-def _ask(connection: jsonrpc.Connection, request: jsonrpc.Message) -> dict[str, Any] | str:
-    """The answer, or what went wrong."""
-    deadline = time.monotonic() + _CONNECT_S
-    connection.send(request)
-    while (left_s := deadline - time.monotonic()) > 0:
-        connection.run()
-        error, reply = connection.recv()
-        if reply is not None and reply.id == request.id:
-            schema: dict[str, Any] | None = reply.result
-            return schema if schema is not None else str(reply.error)
-        if error and error != errno.EAGAIN:
-            return str(error)
-        wait = poller.Poller()
-        connection.wait(wait)
-        connection.recv_wait(wait)
-        wait.timer_wait(int(left_s * 1000) + 1)
-        wait.block()
-    return "no answer"

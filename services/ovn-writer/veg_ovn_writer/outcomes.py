@@ -11,6 +11,7 @@ from veg_contracts.events import (
     CommandFailed,
     CommandRefused,
     MembersObserved,
+    RoutesObserved,
     RowsListed,
     RowsObserved,
     RowsProgrammed,
@@ -21,6 +22,7 @@ from veg_ovn_writer.nb import Commit
 from veg_runtime import clock
 
 Order: TypeAlias = EnsureNb | EnsureMembers | ChangeMembers
+Seen: TypeAlias = RowsObserved | MembersObserved | RoutesObserved | RowsListed | SessionChanged | SessionProgrammed
 _SOURCE: Final = "veg/ovn-writer"
 # A server's words, cut where they stop to be of use.
 _MESSAGE_LENGTH_MAX: Final = 4000
@@ -78,7 +80,7 @@ def programmed(command: Envelope, nb_cfg: int) -> Envelope:
     return _outcome(command, "programmed", data)
 
 
-def seen(data: RowsObserved | MembersObserved | RowsListed | SessionChanged | SessionProgrammed) -> Envelope:
+def seen(data: Seen) -> Envelope:
     """An event that no command caused: it begins a story of its own."""
     match data:
         case RowsObserved():
@@ -88,6 +90,8 @@ def seen(data: RowsObserved | MembersObserved | RowsListed | SessionChanged | Se
         case SessionChanged() | SessionProgrammed():
             what = "session" if isinstance(data, SessionChanged) else "flows"
             name, subject = f"ovn/{data.gateway}/{what}/{data.dst_ip}", subjects.ovn_event(data.gateway)
+        case RoutesObserved():
+            name, subject = "ovn/routes", subjects.ovn_routes()
         case RowsListed():
             name, subject = "ovn/listed", subjects.ovn_listed()
     number = f"{name}/{clock.unique_id()}"

@@ -12,15 +12,17 @@ from ovsdbapp.backend.ovs_idl import idlutils
 from ovsdbapp.backend.ovs_idl.connection import OvsdbIdl
 
 from veg_contracts.names import OVSDB_LOCK, OWNER_KEY, bfd_port
+from veg_ovn_writer import direct
+from veg_ovn_writer.direct import DATABASE
 from veg_ovn_writer.errors import CannotApplyError, NotNowError
-from veg_ovn_writer.tables import BFD, PORT_GROUP, TABLES
+from veg_ovn_writer.strange import Group, group_of
+from veg_ovn_writer.tables import BFD, PORT_GROUP, ROUTE, TABLES
 from veg_ovn_writer.tables.base import EXTERNAL_IDS, PORT, ROUTER, Table
 from veg_ovn_writer.tables.bfd import STATUS
 from veg_ovn_writer.tables.port_group import PORTS
 from veg_runtime import clock, logs
 
 NB_GLOBAL: Final = "NB_Global"
-DATABASE: Final = "OVN_Northbound"
 
 # The library probes TCP and SSL only. A server that is alive but stuck would hold us on a Unix socket too.
 _PROBE_INTERVAL_MS: Final = 5000
@@ -91,11 +93,13 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
 
     `lacking` names, for each table, the optional columns that the server's schema does not have. `owned` has, for each
     table, the rows with an owner, and who it is; it may still name rows of a copy that was thrown away when the
-    connection was lost. `epoch` counts how often the replica began to serve: in between, anything may have changed.
+    connection was lost. So may `strange`, the src-ip routes that are not ours. `epoch` counts how often the replica
+    began to serve: in between, anything may have changed.
     """
 
     def __init__(self, remote: str, plan: "_Plan", signals: Signals) -> None:
         super().__init__(remote, plan.helper)
+        self._remotes = remote
         self.epoch = 0
         self.standing = Standing.LOST
         self.owned: dict[str, dict[UUID, str]] = {name: {} for name in (*(t.name for t in TABLES), *BFD_PORT_COLUMNS)}
@@ -105,6 +109,7 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
         self._names: dict[str, dict[str, UUID]] = {PORT: {}, PORT_GROUP.name: {}, ROUTER_PORT: {}, GROUP: {}}
         self._sessions: dict[tuple[str, str], UUID] = {}
         self._news = News()
+        self.strange: dict[UUID, Group] = {}
         session: Session = self._session
         session.reconnect.set_probe_interval(_PROBE_INTERVAL_MS)
         session.reconnect.set_backoff(_BACKOFF_MS, _BACKOFF_MS)
@@ -133,6 +138,8 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
             self._tell_session(row, updates, gone=gone)
         if name in self._names:
             self._index(self._names[name], row, updates, gone=gone)
+        if name == ROUTE.name and self._note_strange(row, gone=gone):
+            self._signals.rows()
         if name == NB_GLOBAL:
             self._signals.confirmed()
         elif name == PORT:
@@ -145,6 +152,13 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
             self._signals.rows()
             if name == PORT_GROUP.name and not gone:
                 self._note(owner=self.owned[name].get(row.uuid))
+
+    def _note_strange(self, row: idl.Row, *, gone: bool) -> bool:
+        """Keep the index of routes that are not ours; whether that changes it."""
+        before, after = self.strange.pop(row.uuid, None), None if gone else group_of(row)
+        if after is not None:
+            self.strange[row.uuid] = after
+        return before != after
 
     def _tell_session(self, row: idl.Row, updates: idl.Row | None, *, gone: bool) -> None:
         """At once, and from here: it is what a failover waits for. A row that becomes ours again has a status, too."""
@@ -223,6 +237,15 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
         """The logical switch port of that name, if there is one."""
         uuid = self._names[PORT].get(name)
         return uuid if uuid is not None and uuid in self.tables[PORT].rows else None
+
+    def port_ids(self, name: str) -> dict[str, str]:
+        """The external_ids of the logical switch port of that name, asked for: no copy of all ports' is kept for that.
+
+        Raises:
+            NotNowError: no server answers.
+        """
+        rows = direct.select(self._remotes, PORT, ["name", "==", name], EXTERNAL_IDS)
+        return dict(rows[0][EXTERNAL_IDS][1]) if rows else {}
 
     def named(self, table: str, name: str) -> idl.Row | None:
         """The one row of that name in a table of unique names that we have whole, whoever owns it."""

@@ -48,7 +48,8 @@ def wanted(rows: NbRows) -> Observed:
     """What will be observed once these rows, and no others, are there."""
     if rows.empty:
         return ()
-    on_router = rows.bfd_port is not None or any(getattr(rows, table.field) for table in TABLES if table.parent_column)
+    on_router = rows.bfd_port is not None and not rows.bfd_port.peer_only
+    on_router = on_router or any(getattr(rows, table.field) for table in TABLES if table.parent_column)
     return (canonical(rows if on_router else msgspec.structs.replace(rows, router="")),)
 
 

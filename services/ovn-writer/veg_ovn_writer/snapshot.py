@@ -2,18 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ovs.db import idl
 
-from veg_ovn_writer.replica import Replica
 from veg_ovn_writer.rows import Found
 from veg_ovn_writer.tables import BFD, TABLES
 from veg_ovn_writer.tables.base import ROUTER, FoundRow, Table
 
+if TYPE_CHECKING:
+    from veg_ovn_writer.replica import Replica
 
-def read(replica: Replica, gateway: str | None = None) -> dict[str, Found]:
+
+def read(replica: "Replica", gateway: str | None = None) -> dict[str, Found]:
     """The rows of every owner, or of one, whether or not such a gateway exists or its name makes sense."""
     owners: defaultdict[str, dict[str, tuple[FoundRow, ...]]] = defaultdict(dict)
     for table in TABLES:
@@ -25,7 +27,7 @@ def read(replica: Replica, gateway: str | None = None) -> dict[str, Found]:
     return dict(owners)
 
 
-def _owned(replica: Replica, table: Table[Any], gateway: str | None) -> Iterator[FoundRow]:
+def _owned(replica: "Replica", table: Table[Any], gateway: str | None) -> Iterator[FoundRow]:
     all_rows = replica.tables[table.name].rows
     owned = replica.owned[table.name].items()
     routers: dict[UUID, list[str]] = {uuid: [] for uuid, owner in owned if gateway in (None, owner)}
@@ -41,13 +43,13 @@ def _owned(replica: Replica, table: Table[Any], gateway: str | None) -> Iterator
             yield FoundRow(uuid, columns, tuple(sorted(set(routers[uuid]))))
 
 
-def _value(replica: Replica, table: Table[Any], row: idl.Row, column: str) -> Any:
+def _value(replica: "Replica", table: Table[Any], row: idl.Row, column: str) -> Any:
     if column not in table.references:
         return _plain(getattr(row, column))
     return tuple(sorted(_peer(replica, table, row, uuid) for uuid in references(row, column)))
 
 
-def _peer(replica: Replica, table: Table[Any], row: idl.Row, uuid: UUID) -> str:
+def _peer(replica: "Replica", table: Table[Any], row: idl.Row, uuid: UUID) -> str:
     """The peer of a BFD session that a row refers to; of another owner's, which no value of ours can name, the uuid."""
     owner = replica.owned[table.name].get(row.uuid)
     session = replica.tables[BFD.name].rows.get(uuid) if replica.owned[BFD.name].get(uuid) == owner else None

@@ -7,11 +7,11 @@ from typing import Final
 import msgspec
 
 from veg_contracts.envelope import Envelope
-from veg_contracts.events import RowsListed, RowsObserved
+from veg_contracts.events import RoutesObserved, RowsListed, RowsObserved
 from veg_contracts.intent import NbRows
-from veg_ovn_writer import bfd_port, metrics, outcomes, snapshot
+from veg_ovn_writer import bfd_port, metrics, outcomes, snapshot, strange
 from veg_ovn_writer.confirm import Pending
-from veg_ovn_writer.drift import Ledger
+from veg_ovn_writer.drift import DRIFT, Ledger, damage
 from veg_ovn_writer.errors import NotNowError
 from veg_ovn_writer.nb import Nb
 from veg_ovn_writer.replica import Replica
@@ -48,14 +48,19 @@ class RowWatch:
     async def _look(self) -> None:
         try:
             foreign = frozenset(self._ledger.foreign)
-            epoch, owners, gone = await self._nb.read(lambda replica: _read(replica, foreign))
+            epoch, owners, gone, routes = await self._nb.read(lambda replica: _read(replica, foreign))
         except NotNowError:
             return  # serving again sets `rows_changed`
         found = {owner: rows for owner, rows in owners.items() if is_owner(owner)}
         self._ignore(owners.keys() - found.keys())
         resync = epoch != self._epoch
+        strangers = self._ledger.routes(routes, anew=resync)
         events = self._ledger.resync(found) if resync else self._ledger.compare(found)
-        for event in (*self._ledger.made_way(gone), *events):
+        # The routes of others first: what is planned for a drift of our rows depends on them.
+        for event in (*strangers, *self._ledger.made_way(gone), *events):
+            if isinstance(event, RowsObserved) and event.reason == DRIFT:
+                for (table, change), rows in damage(event).items():
+                    metrics.DRIFT.labels(table, change).inc(rows)
             await self._tell(event)
         self._epoch = epoch
 
@@ -64,16 +69,17 @@ class RowWatch:
             log.warning("rows ignored: their owner is no gateway or Vpc", owner=owner)
         self._ignored = owners
 
-    async def _tell(self, event: RowsObserved | RowsListed) -> None:
+    async def _tell(self, event: RowsObserved | RoutesObserved | RowsListed) -> None:
         if isinstance(event, RowsObserved):
             log.info("rows observed", gateway=event.gateway, reason=event.reason)
-            metrics.DRIFT.inc(event.reason == "drift")
+        if isinstance(event, RoutesObserved):
+            log.info("routes of others", router=event.router, number=len(event.prefixes) + event.left_out)
         try:
             await self._publish(outcomes.seen(event))
         except MessageTooLargeError as error:
             await self._tell_less(event, error)
 
-    async def _tell_less(self, event: RowsObserved | RowsListed, error: MessageTooLargeError) -> None:
+    async def _tell_less(self, event: RowsObserved | RoutesObserved | RowsListed, error: MessageTooLargeError) -> None:
         """What is there now matters more than what was there before."""
         if isinstance(event, RowsObserved) and event.before is not None:
             await self._tell(msgspec.structs.replace(event, before=None))
@@ -81,12 +87,14 @@ class RowWatch:
             log.error("event not published", reason=str(error))
 
 
-def _read(replica: Replica, foreign: Iterable[str]) -> tuple[int, dict[str, Observed], list[str]]:
-    """The rows of all owners; and of these Vpcs those that have no BFD port any more."""
+def _read(
+    replica: Replica, foreign: Iterable[str]
+) -> tuple[int, dict[str, Observed], list[str], dict[str, RoutesObserved]]:
+    """The rows of all owners; of these Vpcs those that have no BFD port any more; and the src-ip routes of others."""
     found = {owner: observed(rows) for owner, rows in snapshot.read(replica).items()}
     for owner, (router, port) in bfd_port.read(replica).items():
         found[owner] = (*found.get(owner, ()), NbRows(router=router, bfd_port=port))
-    return replica.epoch, found, bfd_port.gone(replica, foreign)
+    return replica.epoch, found, bfd_port.gone(replica, foreign), strange.read(replica)
 
 
 async def confirm(nb: Nb, pending: Pending, publish: Publish, also: Callable[[int], Awaitable[None]]) -> None:

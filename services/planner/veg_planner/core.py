@@ -19,7 +19,20 @@ from veg_planner.fold.membership import reassign_all
 from veg_planner.invariants import violations
 from veg_planner.plan import Plan, plan
 from veg_planner.state import Basis, PartState, Selecting
-from veg_planner.world import BASIS, FLOOR, INTENT, LOCAL, ORPHAN, PART, REPORT, SELECTING, Entry, Removed, World
+from veg_planner.world import (
+    BASIS,
+    FLOOR,
+    INTENT,
+    LOCAL,
+    ORPHAN,
+    PART,
+    REPAIRS,
+    REPORT,
+    SELECTING,
+    Entry,
+    Removed,
+    World,
+)
 
 __all__ = ["Entry", "InvariantError", "Outcome", "Outgoing", "Record", "Removed", "World", "step"]
 
@@ -97,7 +110,9 @@ def _plan_one(world: World, gateway: str, made: _Made) -> set[str]:
     last, planned = world.intent(gateway), plan(world, gateway)
     if last is None and not world.exists(gateway):
         return set()
-    if broken := violations(planned.draft):
+    # Rows that are only kept, of a gateway that nothing was ever planned from, are of a time before their neighbours.
+    router = planned.draft.nb.router if planned.draft.nb is not None and planned.basis is not None else ""
+    if broken := violations(planned.draft, frozenset(world.strange_routes(router).prefixes)):
         raise InvariantError(f"{gateway}: {'; '.join(broken)}")
     _remember(world, gateway, planned.basis)
     again = _select(world, gateway, planned.selecting)
@@ -251,7 +266,7 @@ def _forget_if_gone(world: World, intent: Intent) -> None:
     state = world.part(intent.gateway, Part.NB)
     if intent.nb is not None and (state is None or state.state != "applied"):
         return
-    for kind in (INTENT, REPORT, FLOOR):
+    for kind in (INTENT, REPORT, FLOOR, REPAIRS):
         world.remove(kind, intent.gateway)
     for part in Part:
         world.remove(PART, f"{intent.gateway}/{part}")

@@ -11,9 +11,24 @@ from veg_planner.plan.draft import Draft
 _SEVERAL = 2  # nexthops that make an ECMP group
 
 
-def violations(draft: Draft) -> tuple[str, ...]:
-    """Every broken invariant, as a sentence. Empty: none."""
-    return (*_of_rows(draft.gateway, draft.nb), *_of_config(draft.config))
+def violations(draft: Draft, strange: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """Every broken invariant, as a sentence. Empty: none.
+
+    `strange` are the prefixes of src-ip routes on its router that are not ours.
+    """
+    return (
+        *_of_rows(draft.gateway, draft.nb),
+        *_of_groups(draft.nb, strange),
+        *_of_config(draft.config),
+        *_of_conflict(draft),
+    )
+
+
+def _of_conflict(draft: Draft) -> list[str]:
+    """What another controller reconciles has nothing of ours but the condition that says so."""
+    rows = draft.nb is not None and not draft.nb.empty
+    ours = rows or draft.finalizer or draft.workload is not None or draft.config is not None or draft.status is not None
+    return ["more than the condition of a conflict"] if draft.conflict is not None and ours else []
 
 
 def _of_rows(gateway: str, rows: NbRows | None) -> list[str]:
@@ -24,7 +39,8 @@ def _of_rows(gateway: str, rows: NbRows | None) -> list[str]:
     if any(not group.startswith(names.port_group(gateway)) for group in rows.port_groups):
         found.append(f"port groups {', '.join(rows.port_groups)} are not those of {gateway}")
     found += _of_sessions(rows)
-    if not rows.router:
+    alone = rows.bfd_port is not None and rows.bfd_port.peer_only and rows == NbRows(bfd_port=rows.bfd_port)
+    if not rows.router and not alone:
         found.append("rows without a logical router")
     keys = [(policy.family, policy.priority, policy.match) for policy in rows.policies]
     if keys != sorted(set(keys)):
@@ -85,6 +101,14 @@ def _of_route(route: StaticRoute) -> list[str]:
     if any(field != allowed for field in route.selection_fields):
         found.append(f"static route {route.ip_prefix}: selection by {', '.join(route.selection_fields)}")
     return found
+
+
+def _of_groups(rows: NbRows | None, strange: frozenset[str]) -> list[str]:
+    """Some of the traffic would go to a next hop that does not take it."""
+    prefixes = {route.ip_prefix for route in rows.static_routes if not route.route_table} if rows is not None else set()
+    return [
+        f"static routes of {prefix} are in one ECMP group with another one's" for prefix in sorted(prefixes & strange)
+    ]
 
 
 def _of_sessions(rows: NbRows) -> list[str]:

@@ -33,7 +33,7 @@ _BATCH_MAX: Final = 200
 _FETCH_WAIT_S: Final = 1.0
 _RELAY_CHUNK: Final = 100
 _TICK_S: Final = 10.0
-_TICK_LOOK_S: Final = 1.0  # how late a BFD session that was held back is let go at most
+_TICK_LOOK_S: Final = 1.0  # how late a BFD session that was held back is let go at most, and how old gauges are
 _RETRY_S: Final = 0.5
 _EXISTS_EVERY_S: Final = 5.0
 _LOOK_S: Final = 2.0
@@ -162,10 +162,12 @@ class Leader:
         if now - self._looked_at < _TICK_LOOK_S:
             return []
         self._looked_at = now
-        tick = due_tick(await self._store(self._decider.world), clock.now(), since_s=now - self._ticked_at)
+        world, at = await self._store(self._decider.world), clock.now()
+        metrics.look_at(world, at)
+        tick = due_tick(world, at, since_s=now - self._ticked_at)
         if tick is None:
             return []
-        if not tick.sessions_only:
+        if not tick.early:
             self._ticked_at = now
         self._ticks += 1
         identity = f"planner/tick/{self._lease.fence}/{self._ticks}"
@@ -220,7 +222,7 @@ def due_tick(world: World, at: str, *, since_s: float) -> Ticked | None:
     """What is to be said of time now, when that was last done so long ago: failures are counted by ticks of 10 s."""
     if since_s >= _TICK_S and world.wants_tick():
         return Ticked(at=at)
-    return Ticked(at=at, sessions_only=True) if world.overdue_sessions(at) else None
+    return Ticked(at=at, early=True) if world.overdue_sessions(at) or world.overdue_repairs(at) else None
 
 
 def _own(identity: str, what: str, event: AnyEvent, *, cause: Envelope | None = None) -> Envelope:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from nats.aio.client import Client
 
 from veg_contracts.configuration import PlannerSettings
-from veg_contracts.names import DEFAULT_VPC
+from veg_contracts.names import DEFAULT_VPC, KUBE_OVN_GROUP, ApiGroup
 from veg_planner import metrics
 from veg_planner.leader import Leader
 from veg_planner.store import lease as leases
@@ -43,12 +43,13 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     planner_id: str = ""
     lease_ttl_s: _LeaseSeconds = 5.0
     default_vpc: str = DEFAULT_VPC
+    api_group: ApiGroup = KUBE_OVN_GROUP
     gateway_image: str = ""
     management_network: str = ""
     agent_nats_url: str = ""
     agent_nats_secret: str = ""
-    custom_vpc_routing: Literal["static-route", "policy"] = "static-route"
-    manage_bfd_ports: bool = True
+    custom_vpc_routing: Literal["auto", "static-route", "policy"] = "auto"
+    manage_bfd_ports: Literal["auto", "true", "false"] = "auto"
     flap_count: _Count = 3
     flap_window_s: _Seconds = 60
     flap_hold_s: _Seconds = 10
@@ -66,17 +67,24 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
         """What decisions depend on."""
         return PlannerSettings(
             default_vpc=self.default_vpc,
+            api_group=self.api_group,
             image=self.gateway_image,
             management_network=self.management_network,
             agent_nats_url=self.agent_nats_url,
             agent_nats_secret=self.agent_nats_secret,
             custom_vpc_routing=self.custom_vpc_routing,
-            manage_bfd_ports=self.manage_bfd_ports,
+            manage_bfd_ports=self.makes_bfd_ports,
             flap_count=self.flap_count,
             flap_window_s=self.flap_window_s,
             flap_hold_s=self.flap_hold_s,
             flap_hold_max_s=self.flap_hold_max_s,
         )
+
+    @property
+    def makes_bfd_ports(self) -> bool:
+        """A group of our own means a Kube-OVN with gateways of its own, and such a one makes the ports too."""
+        own = self.api_group != KUBE_OVN_GROUP
+        return not own if self.manage_bfd_ports == "auto" else self.manage_bfd_ports == "true"
 
     def holder(self) -> str:
         """Who this process is in the lease."""

@@ -1,15 +1,16 @@
 """The spec of a VpcEgressGateway, as the user's document has it: parsed, defaulted, and checked once more.
 
-The CRD's schema checks the same rules; an API server without CEL, or with an older CRD, lets some of it pass.
+The CRD's schema checks the same rules and bounds, but not what was stored before it had them.
 """
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from veg_contracts import addresses
 from veg_contracts.base import Value
+from veg_contracts.configuration import PlannerSettings
 
 _TIMER_MS_MAX: Final = 3_600_000
 _REPLICAS_MAX: Final = 10
@@ -20,8 +21,20 @@ Replicas = Annotated[int, msgspec.Meta(ge=0, le=_REPLICAS_MAX)]
 TimerMs = Annotated[int, msgspec.Meta(ge=1, le=_TIMER_MS_MAX)]
 Multiplier = Annotated[int, msgspec.Meta(ge=1, le=255)]
 Prefix = Annotated[
-    str, msgspec.Meta(pattern=r"^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*[-.]?$")
+    str,
+    msgspec.Meta(pattern=r"^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*[-.]?$", max_length=253),
 ]
+# The bounds of the CRD, which says why there are any.
+Name = Annotated[str, msgspec.Meta(max_length=253)]
+Image = Annotated[str, msgspec.Meta(max_length=512)]
+LabelKey = Annotated[str, msgspec.Meta(max_length=317)]  # a prefix of 253, a slash, a name of 63
+LabelValue = Annotated[str, msgspec.Meta(max_length=63)]
+Labels = Annotated[dict[str, LabelValue], msgspec.Meta(max_length=100)]
+Address = Annotated[str, msgspec.Meta(max_length=100)]
+Addresses = Annotated[tuple[Address, ...], msgspec.Meta(max_length=100)]
+Block = Annotated[str, msgspec.Meta(max_length=64)]
+Quantity = Annotated[str, msgspec.Meta(max_length=64)]
+Quantities = Annotated[dict[str, int | Quantity], msgspec.Meta(max_length=100)]
 
 
 class _Camel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -31,16 +44,19 @@ class _Camel(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Requirement(_Camel, frozen=True, kw_only=True):
     """One expression of a selector."""
 
-    key: str
+    key: LabelKey
     operator: str
-    values: tuple[str, ...] = ()
+    values: Annotated[tuple[Name, ...], msgspec.Meta(max_length=1000)] = ()
+
+
+Requirements = Annotated[tuple[Requirement, ...], msgspec.Meta(max_length=100)]
 
 
 class Selector(_Camel, frozen=True, kw_only=True):
     """A label selector."""
 
-    match_labels: dict[str, str] = {}
-    match_expressions: tuple[Requirement, ...] = ()
+    match_labels: Labels = {}
+    match_expressions: Requirements = ()
 
 
 class PodSelector(_Camel, frozen=True, kw_only=True):
@@ -53,9 +69,9 @@ class PodSelector(_Camel, frozen=True, kw_only=True):
 class NodeTerm(_Camel, frozen=True, kw_only=True):
     """One term of the node selector; the terms are ORed."""
 
-    match_labels: dict[str, str] = {}
-    match_expressions: tuple[Requirement, ...] = ()
-    match_fields: tuple[Requirement, ...] = ()
+    match_labels: Labels = {}
+    match_expressions: Requirements = ()
+    match_fields: Requirements = ()
 
 
 class Bfd(_Camel, frozen=True, kw_only=True):
@@ -71,31 +87,53 @@ class Policy(_Camel, frozen=True, kw_only=True):
     """Sources by CIDR or subnet."""
 
     snat: bool = False
-    ip_blocks: tuple[str, ...] = ()
-    subnets: tuple[str, ...] = ()
+    ip_blocks: Annotated[tuple[Block, ...], msgspec.Meta(max_length=1000)] = ()
+    subnets: Annotated[tuple[Name, ...], msgspec.Meta(max_length=1000)] = ()
+
+
+class Toleration(_Camel, frozen=True, kw_only=True, omit_defaults=True):
+    """A taint that the pods tolerate, as Kubernetes has it."""
+
+    key: LabelKey = ""
+    operator: Literal["", "Exists", "Equal"] = ""
+    value: LabelValue = ""
+    effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
+    toleration_seconds: int | None = None
+
+
+class Resources(_Camel, frozen=True, kw_only=True, omit_defaults=True):
+    """Computing resources of a container."""
+
+    limits: Quantities = {}
+    requests: Quantities = {}
 
 
 class Spec(_Camel, frozen=True, kw_only=True):
     """`spec` with the document's defaults."""
 
-    external_subnet: Annotated[str, msgspec.Meta(min_length=1)]
-    vpc: str = ""
+    external_subnet: Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
+    vpc: Name = ""
     replicas: Replicas = 1
     prefix: Prefix = ""
-    image: str = ""
-    internal_subnet: str = ""
-    internal_ips: tuple[str, ...] = msgspec.field(name="internalIPs", default=())
-    external_ips: tuple[str, ...] = msgspec.field(name="externalIPs", default=())
-    internal_ip_pool: str = msgspec.field(name="internalIPPool", default="")
-    external_ip_pool: str = msgspec.field(name="externalIPPool", default="")
+    image: Image = ""
+    internal_subnet: Name = ""
+    internal_ips: Addresses = msgspec.field(name="internalIPs", default=())
+    external_ips: Addresses = msgspec.field(name="externalIPs", default=())
+    internal_ip_pool: Name = msgspec.field(name="internalIPPool", default="")
+    external_ip_pool: Name = msgspec.field(name="externalIPPool", default="")
     bfd: Bfd = Bfd()
-    policies: tuple[Policy, ...] = ()
-    selectors: tuple[PodSelector, ...] = ()
-    node_selector: tuple[NodeTerm, ...] = ()
+    policies: Annotated[tuple[Policy, ...], msgspec.Meta(max_length=1000)] = ()
+    selectors: Annotated[tuple[PodSelector, ...], msgspec.Meta(max_length=1000)] = ()
+    node_selector: Annotated[tuple[NodeTerm, ...], msgspec.Meta(max_length=100)] = ()
     traffic_policy: str = "Cluster"
-    tolerations: tuple[dict[str, Any], ...] = ()
-    resources: dict[str, Any] = {}
+    tolerations: Annotated[tuple[Toleration, ...], msgspec.Meta(max_length=100)] = ()
+    resources: Resources = Resources()
     pod_anti_affinity: str = "Preferred"
+
+
+def vpc_of(spec: Spec, settings: PlannerSettings) -> str:
+    """The name of the gateway's VPC. The only place that knows what an empty `spec.vpc` means."""
+    return spec.vpc or settings.default_vpc
 
 
 class FieldError(Value, frozen=True, kw_only=True):
@@ -134,14 +172,22 @@ def _from_msgspec(raw: dict[str, Any], text: str) -> FieldError:
     if missing := re.search(r"missing required field `([^`]+)`", allowed):
         return FieldError(field=f"spec{path}.{missing[1]}", value="absent", allowed="it is required")
     value: Any = raw
-    for name, index in re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", path):
+    for name, index in re.findall(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]", path):
         if isinstance(value, dict) and name:
             value = value.get(name, "absent")
         elif isinstance(value, list) and index:
             value = value[int(index)]
+        elif isinstance(value, dict) and "of length <=" in allowed:
+            value = max(value.values(), key=lambda each: len(str(each)))  # it is not said which
         else:
             break
-    return FieldError(field=f"spec{path}", value=_show(value), allowed=allowed.replace("`", ""))
+    shown = _size(value) if "of length <=" in allowed else _show(value)
+    return FieldError(field=f"spec{path}", value=shown, allowed=allowed.replace("`", ""))
+
+
+def _size(value: Any) -> str:
+    """Of what is too long, how long it is says more than how it begins."""
+    return f"{len(value)} characters: {_show(value)}" if isinstance(value, str) else f"{len(value)} items"
 
 
 def _show(value: Any) -> str:

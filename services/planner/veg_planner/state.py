@@ -1,5 +1,7 @@
 """What the world remembers besides the projections of objects: what was reported, and what it was last planned from."""
 
+from typing import ClassVar
+
 from veg_contracts import addresses
 from veg_contracts.base import Value
 from veg_contracts.intent import NbRows, Source
@@ -55,12 +57,16 @@ class Network(Value, frozen=True, kw_only=True):
 
 
 class Basis(Value, frozen=True, kw_only=True):
-    """What a gateway was last planned from. `sources` are those that its policies came to then."""
+    """What a gateway was last planned from. `sources` are those that its policies came to then.
+
+    `spared` are the addresses of pods that had traffic when BFD came to them, and kept it (plan/bfd).
+    """
 
     gateway_uid: str
     spec: Spec
     network: Network
     sources: tuple[Source, ...]
+    spared: tuple[str, ...] = ()
 
 
 class Selecting(Value, frozen=True, kw_only=True):
@@ -99,6 +105,21 @@ class SessionState(Value, frozen=True, kw_only=True):
     downs: tuple[str, ...] = ()
     held: bool = False
     held_until: str = ""
+
+
+class Repairs(Value, frozen=True, kw_only=True):
+    """When somebody else changed rows of ours, by table: the newest times within a while, sorted. RFC 3339, UTC."""
+
+    WINDOW_S: ClassVar[int] = 600
+    OFTEN: ClassVar[int] = 3
+    KEPT_MAX: ClassVar[int] = 10
+
+    times: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def often(self) -> dict[str, tuple[str, ...]]:
+        """The tables in which it was often enough to be said."""
+        return {table: times for table, times in self.times.items() if len(times) >= self.OFTEN}
 
 
 class PartState(Value, frozen=True, kw_only=True):
@@ -141,6 +162,13 @@ class Streams(Value, frozen=True, kw_only=True):
     """When the streams on the bus were created, by name: others at their place hold nothing of what was sent."""
 
     created: dict[str, str] = {}
+
+
+class StrangeRoutes(Value, frozen=True, kw_only=True):
+    """The prefixes of src-ip routes on a router that are not ours; `left_out`: how many more there are."""
+
+    prefixes: tuple[str, ...] = ()
+    left_out: int = 0
 
 
 class Orphan(Value, frozen=True, kw_only=True):

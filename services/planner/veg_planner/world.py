@@ -26,12 +26,15 @@ from veg_planner.state import (
     Member,
     Orphan,
     PartState,
+    Repairs,
     Selecting,
     SessionState,
     Stored,
+    StrangeRoutes,
     Streams,
     Tombstone,
 )
+from veg_planner.times import later
 
 OBJECT: Final = "object"  # key "<Kind>/<object key>"
 TOMBSTONE: Final = "tombstone"  # key uid
@@ -47,8 +50,10 @@ SELECTING: Final = "selecting"  # key gateway
 MEMBER: Final = "member"  # key logical switch port
 LOCAL: Final = "local"  # key port group
 SESSION: Final = "session"  # key "<gateway>/<address of the pod>"
+REPAIRS: Final = "repairs"  # key gateway, or Vpc
 SETTINGS: Final = "settings"  # key "planner"
 STREAMS: Final = "streams"  # key "bus"
+ROUTES: Final = "routes"  # key router
 
 _TYPES: Final[dict[str, type[Value]]] = {
     OBJECT: Stored,
@@ -65,8 +70,10 @@ _TYPES: Final[dict[str, type[Value]]] = {
     MEMBER: Member,
     LOCAL: LocalGroup,
     SESSION: SessionState,
+    REPAIRS: Repairs,
     SETTINGS: PlannerSettings,
     STREAMS: Streams,
+    ROUTES: StrangeRoutes,
 }
 
 # Late messages about a deleted object come seconds after, not thousands of deletions after.
@@ -109,6 +116,8 @@ class World:
         self._ports_at: dict[tuple[str, str], set[str]] = {}
         self._local_at: dict[tuple[str, str], set[str]] = {}
         self._held: set[str] = set()
+        self._contested: set[str] = set()
+        self._foreign: dict[str, str] = {}  # Deployment -> uid of its owner
         self._owner_of: dict[str, str] = {}
         self._member_changes: dict[str, dict[str, bool]] = {}
 
@@ -188,16 +197,38 @@ class World:
         return self._specs.get(gateway)
 
     def pods_of(self, gateway: str) -> list[Stored]:
-        """The pods that carry the gateway's labels, sorted by name."""
+        """The pods that carry the gateway's labels, sorted by name.
+
+        Not those of a gateway of the same name in another API group, which carry them too: their Deployment says so.
+        """
         namespace, _, name = gateway.rpartition("/")
         keys = self._pods_of_gateway.get((namespace, names.label_value(name)), set())
-        return [self._tables[OBJECT][key] for key in sorted(keys)]
+        found = (self._tables[OBJECT][key] for key in sorted(keys))
+        return [stored for stored in found if not self._of_another(stored.object, gateway)]
+
+    def _of_another(self, pod: Pod, gateway: str) -> bool:
+        deployment = self.find(Deployment, f"{pod.namespace}/{pod.deployment}") if pod.deployment else None
+        stored, intent = self.stored(EgressGateway.KIND, gateway), self.intent(gateway)
+        uid = stored.uid if stored is not None else intent.gateway_uid if intent is not None else ""
+        return deployment is not None and bool(deployment.owner_uid) and deployment.owner_uid != uid
 
     def deployment_of(self, gateway_uid: str) -> str:
         """The key of the Deployment that the gateway owns; empty for none."""
         found = (stored.object for stored in self.objects(Deployment.KIND))
         owned = [each.key for each in found if isinstance(each, Deployment) and each.owner_uid == gateway_uid]
         return min(owned, default="")
+
+    def contested(self) -> list[str]:
+        """The gateways that another controller has left its mark on, sorted. None in a group of our own."""
+        if self.settings.api_group != names.KUBE_OVN_GROUP:
+            return []
+        owners = (self.stored_by_uid(uid) for uid in self._foreign.values())
+        owned = {owner.object.key for owner in owners if owner is not None and owner.object.KIND == EgressGateway.KIND}
+        return sorted(self._contested | owned)
+
+    def foreign_deployment(self, gateway_uid: str) -> str:
+        """The key of a Deployment that names this gateway as its owner and that another one made; empty for none."""
+        return min((key for key, uid in self._foreign.items() if uid == gateway_uid), default="")
 
     def gateway_of_labels(self, namespace: str, labels: dict[str, str]) -> list[str]:
         """The gateways an object with these labels belongs to: one at most, unless a shortened label is shared."""
@@ -248,6 +279,14 @@ class World:
     def orphans(self) -> list[str]:
         return sorted(self._tables[ORPHAN])
 
+    def strange_routers(self) -> list[str]:
+        """The routers with src-ip routes that are not ours, sorted."""
+        return sorted(self._tables[ROUTES])
+
+    def strange_routes(self, router: str) -> StrangeRoutes:
+        routes: StrangeRoutes = self._tables[ROUTES].get(router, StrangeRoutes())
+        return routes
+
     def tombstone(self, uid: str) -> Tombstone | None:
         return self._tables[TOMBSTONE].get(uid)
 
@@ -287,6 +326,20 @@ class World:
         """The sessions that have been held back long enough at this time, with their keys, sorted."""
         held = ((key, self._tables[SESSION][key]) for key in sorted(self._held))
         return [(key, session) for key, session in held if session.held_until <= at]
+
+    def repairs(self, subject: str) -> Repairs:
+        """When somebody else changed rows of this gateway or Vpc."""
+        repairs: Repairs = self._tables[REPAIRS].get(subject, Repairs())
+        return repairs
+
+    def repaired(self) -> list[str]:
+        """The gateways and Vpcs of which somebody else changed rows lately, sorted."""
+        return sorted(self._tables[REPAIRS])
+
+    def overdue_repairs(self, at: str) -> list[str]:
+        """Those of whose repairs some that are said are so long ago that they count no more, sorted."""
+        since = later(at, -Repairs.WINDOW_S)
+        return [one for one in self.repaired() if any(found[0] <= since for found in self.repairs(one).often.values())]
 
     # Who is in which port group: pods that are selected by labels, and pods by node.
 
@@ -356,6 +409,10 @@ class World:
     def _index_object(self, key: str, value: Stored) -> None:
         if isinstance(value.object, EgressGateway):
             self._specs[value.object.key] = parse(value.object.spec)
+            if names.KUBE_OVN_FINALIZER in value.object.finalizers or value.object.status_managers:
+                self._contested.add(value.object.key)
+        if isinstance(value.object, Deployment) and value.object.foreign and value.object.owner_uid:
+            self._foreign[value.object.key] = value.object.owner_uid
         if isinstance(value.object, Pod):
             self._pods_of_namespace.setdefault(value.object.namespace, set()).add(key)
             self._index_place(value.object, present=True)
@@ -383,6 +440,9 @@ class World:
     def _unindex_object(self, key: str, value: Stored) -> None:
         if isinstance(value.object, EgressGateway):
             del self._specs[value.object.key]
+            self._contested.discard(value.object.key)
+        if isinstance(value.object, Deployment):
+            self._foreign.pop(value.object.key, None)
         if isinstance(value.object, Pod):
             self._pods_of_namespace[value.object.namespace].discard(key)
             self._index_place(value.object, present=False)

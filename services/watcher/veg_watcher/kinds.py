@@ -26,14 +26,18 @@ class Kind:
 
 _OURS: Final = f"{names.LABEL_APP}={names.APP}"
 
-KINDS: Final = (
-    Kind(objects.EgressGateway.KIND, names.GROUP, names.VERSION, names.PLURAL),
-    Kind(objects.Vpc.KIND, names.GROUP, names.VERSION, "vpcs"),
-    Kind(objects.Subnet.KIND, names.GROUP, names.VERSION, "subnets"),
-    Kind(objects.IPPool.KIND, names.GROUP, names.VERSION, "ippools", optional=True),
+_OTHERS: Final = (
+    Kind(objects.Vpc.KIND, names.KUBE_OVN_GROUP, names.VERSION, "vpcs"),
+    Kind(objects.Subnet.KIND, names.KUBE_OVN_GROUP, names.VERSION, "subnets"),
+    Kind(objects.IPPool.KIND, names.KUBE_OVN_GROUP, names.VERSION, "ippools", optional=True),
     Kind(objects.Pod.KIND, "", "v1", "pods"),
     Kind(objects.Namespace.KIND, "", "v1", "namespaces"),
     Kind(objects.Node.KIND, "", "v1", "nodes"),
     Kind(objects.Deployment.KIND, "apps", "v1", "deployments", label_selector=_OURS),
     Kind(objects.NetworkAttachment.KIND, "k8s.cni.cncf.io", "v1", "network-attachment-definitions", optional=True),
 )
+
+
+def kinds(group: names.ApiGroup) -> tuple[Kind, ...]:
+    """All of them; `group` is the API group of VpcEgressGateway."""
+    return (Kind(objects.EgressGateway.KIND, group, names.VERSION, names.PLURAL), *_OTHERS)

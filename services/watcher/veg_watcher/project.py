@@ -61,8 +61,21 @@ def egress_gateway(raw: Json) -> EgressGateway:
         created_at=text(at(raw, "metadata", "creationTimestamp")),
         deleting=_deleting(raw),
         finalizers=texts(at(raw, "metadata", "finalizers")),
+        status_managers=_status_managers(raw),
         spec=mapping(raw.get("spec")),
     )
+
+
+def _managers(raw: Json, subresource: str) -> set[str]:
+    """Who wrote of the object, through that subresource or, if it is empty, the object itself. Names, and no times."""
+    entries = items(at(raw, "metadata", "managedFields"))
+    found = {text(at(entry, "manager")) for entry in entries if text(at(entry, "subresource")) == subresource}
+    return found - {""}
+
+
+def _status_managers(raw: Json) -> tuple[str, ...]:
+    others = _managers(raw, "status") - {names.FIELD_MANAGER}
+    return tuple(sorted(name for name in others if not name.startswith(names.KUBECTL)))
 
 
 def vpc(raw: Json) -> Vpc:
@@ -77,15 +90,26 @@ def vpc(raw: Json) -> Vpc:
 
 def _bfd_port(raw: Json) -> BfdPort | None:
     wanted, found = at(raw, "spec", "bfdPort"), at(raw, "status", "bfdPort")
-    if not isinstance(wanted, dict) and not isinstance(found, dict):
+    annotation = "" if isinstance(wanted, dict) else _annotation(raw, names.ANNOTATION_BFD_PORT)
+    if not isinstance(wanted, dict) and not isinstance(found, dict) and not annotation:
         return None
     return BfdPort(
-        enabled=at(wanted, "enabled") is True,
-        ip=_trimmed(text(at(wanted, "ip"))),
-        node_selector=_node_selector(at(wanted, "nodeSelector")),
+        enabled=bool(annotation) or at(wanted, "enabled") is True,
+        annotated=bool(annotation),
+        ip=_trimmed(annotation or text(at(wanted, "ip"))),
+        node_selector=_labels_of(raw) if annotation else _node_selector(at(wanted, "nodeSelector")),
         status_name=text(at(found, "name")),
         status_ip=_trimmed(text(at(found, "ip"))),
     )
+
+
+def _labels_of(raw: Json) -> Json | None:
+    """The nodes that the annotation names; one that is no list of labels stands where the planner refuses it."""
+    if not (annotation := _annotation(raw, names.ANNOTATION_BFD_PORT_NODES)):
+        return None
+    pairs = [part.strip().partition("=") for part in annotation.split(",")]
+    labels = {key: value for key, _, value in pairs}
+    return {"matchLabels": labels if all(key and sign for key, sign, _ in pairs) else annotation}
 
 
 def _node_selector(raw: Any) -> Json | None:
@@ -120,6 +144,7 @@ def pod(raw: Json) -> Pod:
         name=_name(raw),
         namespace=_namespace(raw),
         labels=_labels(raw),
+        deployment=_deployment_of(raw),
         node=text(at(raw, "spec", "nodeName")),
         phase=text(at(raw, "status", "phase")),
         ready=_condition(raw, "Ready"),
@@ -131,6 +156,14 @@ def pod(raw: Json) -> Pod:
         logical_switch=_annotation(raw, names.ANNOTATION_LOGICAL_SWITCH),
         attachments=_attachments(_annotation(raw, names.ANNOTATION_NETWORK_STATUS)),
     )
+
+
+def _deployment_of(raw: Json) -> str:
+    """A ReplicaSet of a Deployment is named after it and the hash that its pods carry as a label."""
+    suffix = f"-{text(at(raw, 'metadata', 'labels', 'pod-template-hash'))}"
+    owners = items(at(raw, "metadata", "ownerReferences"))
+    sets = (text(at(owner, "name")) for owner in owners if at(owner, "kind") == "ReplicaSet")
+    return next((name.removesuffix(suffix) for name in sets if len(suffix) > 1 and name.endswith(suffix)), "")
 
 
 def _pod_ips(raw: Json) -> tuple[str, ...]:
@@ -176,6 +209,7 @@ def deployment(raw: Json) -> Deployment:
         generation=integer(at(raw, "metadata", "generation")),
         observed_generation=integer(at(status, "observedGeneration")),
         owner_uid=_owner_uid(raw),
+        foreign=bool(writers := _managers(raw, "")) and names.FIELD_MANAGER not in writers,
         labels=_labels(raw),
         deleting=_deleting(raw),
         replicas_wanted=integer(at(raw, "spec", "replicas")),
@@ -186,10 +220,13 @@ def deployment(raw: Json) -> Deployment:
 
 
 def _owner_uid(raw: Json) -> str:
-    """The uid of the VpcEgressGateway that owns the object, or the empty string."""
+    """The uid of the VpcEgressGateway that owns the object, or the empty string.
+
+    In whichever group: no two objects share a uid, so the planner takes the one of another group's for a stranger's.
+    """
     for owner in items(at(raw, "metadata", "ownerReferences")):
         group = text(at(owner, "apiVersion")).partition("/")[0]
-        if group == names.GROUP and at(owner, "kind") == names.KIND:
+        if group in (names.KUBE_OVN_GROUP, names.OWN_GROUP) and at(owner, "kind") == names.KIND:
             return text(at(owner, "uid"))
     return ""
 

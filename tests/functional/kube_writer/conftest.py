@@ -1,6 +1,5 @@
 """A cluster with our CRD and RBAC as they are shipped, a bus, and the kube-writer between them as a real process."""
 
-import os
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -16,12 +15,7 @@ from functional.control_plane import ControlPlane, RefusedError
 from functional.kube_writer.orders import Orders
 from functional.servers import REPOSITORY, Nats, Service, wait_for
 
-_KUBECTL = Path(os.environ.get("VEG_CACHE") or "/var/cache/vpc-egress-gateway") / "tools" / "usr" / "bin" / "kubectl"
-_APPLIED = (
-    REPOSITORY / "crds",
-    REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac.yaml",
-    REPOSITORY / "lab" / "crds" / "kube-ovn.yaml",
-)
+from veg_contracts.names import KUBE_OVN_GROUP, ApiGroup
 
 Json = dict[str, Any]
 
@@ -35,9 +29,10 @@ EXAMPLE: Json = {
 
 @dataclass(frozen=True)
 class Cluster:
-    """The API server, and kubectl for it."""
+    """The API server, kubectl for it, and the API group of the gateways there."""
 
     plane: ControlPlane
+    group: ApiGroup = KUBE_OVN_GROUP
 
     def kubectl(self, *words: str, user: str = "admin", stdin: str = "") -> str:
         """What it prints. Fails the test when kubectl fails."""
@@ -46,7 +41,7 @@ class Cluster:
         return done.stdout
 
     def try_kubectl(self, *words: str, user: str = "admin", stdin: str = "") -> subprocess.CompletedProcess[str]:
-        argv = [str(_KUBECTL), f"--kubeconfig={self.plane.kubeconfig(user)}", *words]
+        argv = [str(control_plane.KUBECTL), f"--kubeconfig={self.plane.kubeconfig(user)}", *words]
         return subprocess.run(argv, check=False, capture_output=True, text=True, input=stdin, timeout=30)
 
 
@@ -59,7 +54,7 @@ class Space:
 
     @property
     def gateways(self) -> str:
-        return f"/apis/kubeovn.io/v1/namespaces/{self.name}/vpc-egress-gateways"
+        return f"/apis/{self.cluster.group}/v1/namespaces/{self.name}/vpc-egress-gateways"
 
     @property
     def deployments(self) -> str:
@@ -68,7 +63,7 @@ class Space:
     def create_gateway(self, name: str = "gateway1", **spec: Any) -> str:
         """Its uid. Raises RefusedError."""
         body = {
-            "apiVersion": "kubeovn.io/v1",
+            "apiVersion": f"{self.cluster.group}/v1",
             "kind": "VpcEgressGateway",
             "metadata": {"name": name},
             "spec": {key: value for key, value in (EXAMPLE | spec).items() if value is not None},
@@ -107,19 +102,35 @@ class Writer(Service):
         return self.readiness()[1]
 
 
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+@contextmanager
+def running(directory: Path, group: ApiGroup) -> Iterator[Cluster]:
     """The API server, with what we ship applied as the README says, and the kinds of Kube-OVN."""
-    with control_plane.running(tmp_path_factory.mktemp("kube-writer-control-plane")) as plane:
-        made = Cluster(plane)
-        made.kubectl("apply", "--validate=false", *(f"--filename={path}" for path in _APPLIED))
+    applied = (
+        REPOSITORY / "crds" / group,
+        REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac" / f"{group}.yaml",
+        REPOSITORY / "lab" / "crds" / "kube-ovn.yaml",
+    )
+    with control_plane.running(directory) as plane:
+        made = Cluster(plane, group)
+        wait_for("kube-system", lambda: made.try_kubectl("get", "namespace", "kube-system").returncode == 0)
+        made.kubectl("apply", *(f"--filename={path}" for path in applied))
         made.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
         wait_for("the API server to serve the kind", lambda: made.try_kubectl("get", "veg").returncode == 0)
         yield made
 
 
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with running(tmp_path_factory.mktemp("kube-writer-control-plane"), KUBE_OVN_GROUP) as made:
+        yield made
+
+
 @pytest.fixture
 def space(cluster: Cluster) -> Space:
+    return make_space(cluster)
+
+
+def make_space(cluster: Cluster) -> Space:
     name = f"test-{secrets.token_hex(4)}"
     cluster.plane.create("/api/v1/namespaces", {"metadata": {"name": name}})
     return Space(cluster, name)
@@ -128,8 +139,8 @@ def space(cluster: Cluster) -> Space:
 @contextmanager
 def serving(cluster: Cluster, orders: Orders, directory: Path) -> Iterator[Writer]:
     """The kube-writer between a cluster and a bus, with the rights that we ship."""
-    kubeconfig = {"KUBECONFIG": str(cluster.plane.kubeconfig("kube-writer"))}
-    made = Writer(orders.server.environment("kube-writer") | kubeconfig, directory / "kube-writer.log")
+    own = {"KUBECONFIG": str(cluster.plane.kubeconfig("kube-writer")), "VEG_API_GROUP": cluster.group}
+    made = Writer(orders.server.environment("kube-writer") | own, directory / "kube-writer.log")
     made.start()
     try:
         yield made

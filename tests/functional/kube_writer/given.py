@@ -4,6 +4,7 @@ from typing import Any
 
 from veg_contracts import names
 from veg_contracts.commands import (
+    EnsureCondition,
     EnsureFinalizer,
     EnsureStatus,
     EnsureVpcStatus,
@@ -17,11 +18,12 @@ AT = "2026-01-01T00:00:00.123456Z"
 
 
 def manifest(namespace: str, uid: str, **changes: Any) -> dict[str, Any]:
-    """`changes`: labels, replicas, env."""
+    """`changes`: labels, replicas, env, group."""
+    group = changes.get("group", names.KUBE_OVN_GROUP)
     labels = changes.get("labels", names.workload_labels("gateway1"))
     env = [{"name": name, "value": value} for name, value in changes.get("env", {}).items()]
     container = {"name": "gateway", "image": "gateway:1", "command": ["gw-agent", "run"], "env": env}
-    owner = {"apiVersion": names.API_VERSION, "kind": names.KIND, "name": "gateway1", "uid": uid}
+    owner = {"apiVersion": names.api_version(group), "kind": names.KIND, "name": "gateway1", "uid": uid}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -68,6 +70,12 @@ def status(namespace: str, uid: str, generation: int = 1, **changes: Any) -> Ens
         conditions=changes.get("conditions", (condition("Ready"),)),
     )
     return EnsureStatus(gateway=f"{namespace}/gateway1", gateway_uid=uid, generation=generation, status=made)
+
+
+def conflict(namespace: str, uid: str, generation: int = 1) -> EnsureCondition:
+    return EnsureCondition(
+        gateway=f"{namespace}/gateway1", gateway_uid=uid, generation=generation, condition=condition("Conflict")
+    )
 
 
 def vpc_status(vpc: str, uid: str, generation: int = 1, **port: Any) -> EnsureVpcStatus:

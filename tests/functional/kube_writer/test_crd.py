@@ -1,6 +1,5 @@
 """The CRD as users meet it: columns, defaults, scale, and what it refuses. And the rights of the two services."""
 
-import re
 from typing import Any
 
 import pytest
@@ -22,11 +21,6 @@ STATUS = {
 def columns(text: str) -> list[list[str]]:
     """The table that kubectl prints; two spaces or more separate columns."""
     return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in text.splitlines()]
-
-
-def without_indexes(text: str) -> str:
-    """An old API server leaves some indexes out of the path of a field."""
-    return re.sub(r"\[\d+\]", "", text)
 
 
 def test_kubectl_shows_the_columns_of_the_document(cluster: Cluster, space: Space) -> None:
@@ -63,7 +57,15 @@ def test_defaults_are_filled_in(space: Space) -> None:
     }
 
 
-def test_every_field_is_kept(space: Space) -> None:
+ADDRESSES = {
+    "internalIPs": ["10.16.0.101", "fd00::11", "10.16.0.102,fd00::12"],
+    "externalIPs": ["172.17.0.10", "fc00::10,172.17.0.11"],
+}
+POOLS = {"internalIPPool": "pool1", "externalIPPool": "pool2"}
+
+
+@pytest.mark.parametrize("fixed", [ADDRESSES, POOLS])
+def test_every_field_is_kept(space: Space, fixed: dict[str, Any]) -> None:
     expressions = [{"key": "a", "operator": "In", "values": ["b"]}]
     whole: dict[str, Any] = {
         "vpc": "vpc1",
@@ -72,10 +74,7 @@ def test_every_field_is_kept(space: Space) -> None:
         "image": "registry.example/gateway:1",
         "internalSubnet": "subnet1",
         "externalSubnet": "ext1",
-        "internalIPs": ["10.16.0.101", "fd00::11", "10.16.0.102,fd00::12"],
-        "externalIPs": ["172.17.0.10", "fc00::10,172.17.0.11"],
-        "internalIPPool": "pool1",
-        "externalIPPool": "pool2",
+        **fixed,
         "bfd": {"enabled": True, "minRX": 500, "minTX": 500, "multiplier": 1},
         "policies": [{"snat": True, "ipBlocks": ["192.168.0.1", "192.168.0.0/24", "fd00::/64"], "subnets": ["s"]}],
         "selectors": [
@@ -134,7 +133,7 @@ def test_a_bad_spec_is_refused_and_the_field_is_named(space: Space, spec: dict[s
     with pytest.raises(RefusedError) as refused:
         space.create_gateway(**spec)
     assert refused.value.code == 422
-    assert without_indexes(field) in without_indexes(str(refused.value))
+    assert field in str(refused.value)
 
 
 def test_a_status_without_a_phase_or_conditions_is_refused(cluster: Cluster, space: Space) -> None:

@@ -1,5 +1,6 @@
 """The writer as a process, commands as the planner sends them, and what the streams and the database say."""
 
+import shlex
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from nats.js import JetStreamContext
 from veg_contracts import subjects
 from veg_contracts.commands import ChangeMembers, EnsureMembers, EnsureNb
 from veg_contracts.envelope import Envelope, to_body, to_headers, type_name
-from veg_contracts.events import MembersObserved, RowsListed, RowsObserved
+from veg_contracts.events import MembersObserved, RoutesObserved, RowsListed, RowsObserved
 from veg_contracts.intent import NbRows, RoutePolicy, StaticRoute
 from veg_contracts.names import port_group
 from veg_planner.bus.streams import ensure_streams
@@ -146,6 +147,14 @@ class Bus:
         wait_for(f"{number} members observed", lambda: len(self.members_observed()) >= number)
         return self.members_observed()[number - 1]
 
+    def routes_observed(self) -> list[RoutesObserved]:
+        return [envelope.data for envelope in self.events() if isinstance(envelope.data, RoutesObserved)]
+
+    def wait_routes_observed(self, number: int = 1) -> RoutesObserved:
+        """The `number`th observation of routes of others."""
+        wait_for(f"{number} routes observed", lambda: len(self.routes_observed()) >= number)
+        return self.routes_observed()[number - 1]
+
     def listed(self) -> list[RowsListed]:
         return [envelope.data for envelope in self.events() if isinstance(envelope.data, RowsListed)]
 
@@ -200,6 +209,11 @@ def found(nb: Ovsdb) -> dict[str, list[dict[str, Any]]]:
         )
         for router in nb.rows("Logical_Router", "name", "policies")
     }
+
+
+def told_to(message: str) -> list[str]:
+    """The words for ovn-nbctl that the message of a failure tells somebody to say, as a shell would take them."""
+    return shlex.split(message.partition("ovn-nbctl ")[2])
 
 
 def add_ports(nb: Ovsdb, *names: str, switch: str = "subnet1") -> None:

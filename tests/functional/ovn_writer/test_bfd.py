@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from functional.ovn_writer.harness import GATEWAY, Bus, Writer, command, policy, route
+from functional.ovn_writer.harness import GATEWAY, Bus, Writer, command, policy, route, told_to
 from functional.ovsdb import Ovsdb
 from functional.servers import wait_for
 
@@ -16,6 +16,7 @@ from veg_contracts.intent import BfdRouterPort, BfdSession, NbRows
 ROUTER = "vpc1"
 PORT = "bfd@vpc1"
 ONE, TWO = "192.168.0.2", "192.168.0.3"
+OWNED = {names.OWNER_KEY: GATEWAY, names.GATEWAY_KEY: GATEWAY}
 
 
 def session(peer: str, **changes: Any) -> BfdSession:
@@ -67,7 +68,7 @@ def test_sessions_are_as_the_document_shows_them_and_others_refer_to_them(nb: Ov
         assert row == {
             "detect_mult": 3,
             "dst_ip": peer,
-            "external_ids": {"af": "4", "vendor": "kube-ovn", "vpc-egress-gateway": GATEWAY},
+            "external_ids": {**OWNED, "af": "4", "vendor": "kube-ovn"},
             "logical_port": PORT,
             "min_rx": 1000,
             "min_tx": 1000,
@@ -172,10 +173,10 @@ def test_a_bfd_port_has_a_group_and_a_peer_and_goes_with_them(nb: Ovsdb, bus: Bu
         ("remove", "Logical_Router_Port", PORT, "options", "bfd-only"),
         ("set", "Logical_Router_Port", PORT, "networks=10.1.1.1"),
         ("set", "Logical_Router_Port", PORT, "name=renamed"),
-        ("clear", "Logical_Router_Port", PORT, "external_ids"),
-        ("clear", "HA_Chassis_Group", PORT, "external_ids"),
+        ("remove", "Logical_Router_Port", PORT, "external_ids", "lr"),
+        ("remove", "HA_Chassis_Group", PORT, "external_ids", "lrp"),
         ("ha-chassis-group-add-chassis", PORT, "foreign", "7"),
-        ("clear", "Logical_Switch", PORT, "external_ids"),
+        ("remove", "Logical_Switch", PORT, "external_ids", names.GATEWAY_KEY),
     ],
 )
 def test_a_part_of_a_bfd_port_that_somebody_changes_is_drift_and_repaired(
@@ -222,19 +223,6 @@ def test_a_bfd_port_of_another_one_is_used_and_not_touched(nb: Ovsdb, bus: Bus) 
     assert bus.wait_event("uid-vpc1/1/nb-again/applied").detail["bfd_port"] == "ours"
 
 
-def test_a_group_that_others_left_behind_is_taken(nb: Ovsdb, bus: Bus) -> None:
-    nb.nbctl("ha-chassis-group-add", PORT, "--", "ha-chassis-group-add-chassis", PORT, "a", "1")
-    apply(bus, 1, NbRows(router=ROUTER, bfd_port=ROUTER_PORT), "vpc1")
-    (group,) = nb.rows("HA_Chassis_Group")
-    assert nb.rows("Logical_Router_Port")[0]["ha_chassis_group"] == group["_uuid"]
-    assert group["external_ids"][names.OWNER_KEY] == "vpc1"
-    assert sorted((row["chassis_name"], row["priority"]) for row in nb.rows("HA_Chassis")) == [
-        ("a", 99),
-        ("b", 100),
-        ("c", 98),
-    ]
-
-
 def test_a_port_that_another_one_makes_in_place_of_ours_keeps_our_group_if_it_uses_it(nb: Ovsdb, bus: Bus) -> None:
     rows = NbRows(router=ROUTER, bfd_port=ROUTER_PORT)
     apply(bus, 1, rows, "vpc1")
@@ -249,6 +237,33 @@ def test_a_port_that_another_one_makes_in_place_of_ours_keeps_our_group_if_it_us
     assert nb.rows("Logical_Switch") == []
 
 
+def test_a_port_of_kube_ovn_gets_a_stub_peer_and_is_not_touched(nb: Ovsdb, bus: Bus) -> None:
+    nb.nbctl("lrp-add", ROUTER, PORT, "00:00:00:00:00:01", "10.255.255.255/32")
+    before = nb.rows("Logical_Router_Port")
+    rows = NbRows(bfd_port=BfdRouterPort(name=PORT, mac="", networks=(), chassis=(), peer_only=True))
+    assert apply(bus, 1, rows, "vpc1").detail["bfd_port"] == "peer"
+    (switch,) = nb.rows("Logical_Switch")
+    assert switch["name"] == PORT
+    assert "vendor" not in switch["external_ids"], "Kube-OVN removes switches of its vendor that it does not know"
+    (peer,) = nb.rows("Logical_Switch_Port")
+    assert (peer["type"], peer["options"]) == ("router", {"router-port": PORT})
+    nb.nbctl("ls-del", PORT)
+    seen = bus.wait_observed("drift")
+    assert (seen.gateway, seen.before, seen.after) == ("vpc1", (rows,), ())
+    bus.send(command(1, rows, "vpc1", number="-again"))
+    bus.wait_event("uid-vpc1/1/nb-again/applied")
+    assert len(nb.rows("Logical_Switch_Port")) == 1
+    apply(bus, 2, NbRows(), "vpc1")
+    assert (nb.rows("Logical_Switch"), nb.rows("Logical_Router_Port")) == ([], before)
+
+
+def test_a_port_of_ours_becomes_a_peer_alone(nb: Ovsdb, bus: Bus) -> None:
+    apply(bus, 1, NbRows(router=ROUTER, bfd_port=ROUTER_PORT), "vpc1")
+    apply(bus, 2, NbRows(bfd_port=BfdRouterPort(name=PORT, mac="", networks=(), chassis=(), peer_only=True)), "vpc1")
+    assert (nb.rows("Logical_Router_Port"), nb.rows("HA_Chassis_Group")) == ([], [])
+    assert [row["name"] for row in nb.rows("Logical_Switch")] == [PORT]
+
+
 def test_a_session_that_others_refer_to_goes_all_the_same(nb: Ovsdb, bus: Bus) -> None:
     apply(bus, 1, WATCHED)
     nb.nbctl("--policy=dst-ip", "lr-route-add", ROUTER, "10.9.0.0/16", ONE)
@@ -261,12 +276,15 @@ def test_a_session_that_others_refer_to_goes_all_the_same(nb: Ovsdb, bus: Bus) -
     assert (left["_uuid"], left["bfd"]) == (theirs, [])
 
 
-def test_a_session_without_its_owner_is_taken_back_and_told_of(nb: Ovsdb, bus: Bus) -> None:
+def test_k2_a_session_that_lost_its_owner_is_ours_when_somebody_says_so_and_told_of(nb: Ovsdb, bus: Bus) -> None:
     apply(bus, 1, WATCHED)
     (uuid,) = [row["_uuid"] for row in nb.rows("BFD") if row["dst_ip"] == ONE]
     nb.nbctl("clear", "BFD", str(uuid), "external_ids")
     bus.wait_observed("drift")
     nb.nbctl("set", "BFD", str(uuid), "status=down")
+    bus.send(command(1, WATCHED, number="-repair"))
+    nb.nbctl(*told_to(bus.wait_event(f"uid-{GATEWAY}/1/nb-repair/failed").message))
+    bus.wait_observed("drift", 2)
     bus.send(command(1, WATCHED, number="-again"))
     bus.wait_event(f"uid-{GATEWAY}/1/nb-again/applied")
     assert {row["_uuid"] for row in nb.rows("BFD") if row["dst_ip"] == ONE} == {uuid}

@@ -20,6 +20,7 @@ from functional.servers import wait_for
 from veg_contracts.envelope import to_body
 from veg_contracts.events import CommandApplied, CommandFailed, CommandRefused, RowsProgrammed
 from veg_contracts.intent import NbRows, RoutePolicy
+from veg_contracts.names import OWNER_KEY
 
 
 def test_the_row_is_as_the_document_shows_it(nb: Ovsdb, bus: Bus, writer: Writer) -> None:
@@ -46,7 +47,7 @@ def test_the_row_is_as_the_document_shows_it(nb: Ovsdb, bus: Bus, writer: Writer
         "jump_chain": [],
         "bfd_sessions": [],
         "options": {},
-        "external_ids": {"vendor": "kube-ovn", "vpc-egress-gateway": GATEWAY, "af": "4"},
+        "external_ids": {"vendor": "kube-ovn", OWNER_KEY: GATEWAY, "vpc-egress-gateway": GATEWAY, "af": "4"},
     }
     assert [row for row in after[ROUTER] if row != ours] == before[ROUTER]
     assert nb.rows("NB_Global", "nb_cfg") == [{"nb_cfg": 1}]

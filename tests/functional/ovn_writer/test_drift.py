@@ -6,6 +6,7 @@ from functional.ovn_writer.harness import DOCUMENT, GATEWAY, ROUTER, Bus, Writer
 from functional.ovsdb import Ovsdb
 
 from veg_contracts.events import RowsListed, RowsObserved
+from veg_contracts.names import OWNER_KEY
 
 OURS = "priority=29100"
 
@@ -43,7 +44,7 @@ def test_a_deleted_row(nb: Ovsdb, bus: Bus, writer: Writer) -> None:
 
 def test_a_lost_owner_looks_like_a_lost_row(nb: Ovsdb, bus: Bus, writer: Writer) -> None:
     _apply(bus)
-    nb.nbctl("remove", "Logical_Router_Policy", _uuid(nb), "external_ids", "vpc-egress-gateway")
+    nb.nbctl("remove", "Logical_Router_Policy", _uuid(nb), "external_ids", OWNER_KEY)
     drift = bus.wait_observed("drift")
     assert drift == RowsObserved(gateway=GATEWAY, reason="drift", before=(DOCUMENT,), after=())
     assert writer.alive
@@ -63,7 +64,7 @@ def test_a_row_moved_to_another_router(nb: Ovsdb, bus: Bus, writer: Writer) -> N
 
 def test_a_copy_of_a_row(nb: Ovsdb, bus: Bus, writer: Writer) -> None:
     _apply(bus)
-    ids = [f"external_ids:{key}={value}" for key, value in (("vpc-egress-gateway", f'"{GATEWAY}"'), ("af", '"4"'))]
+    ids = [f"external_ids:{key}={value}" for key, value in ((OWNER_KEY, f'"{GATEWAY}"'), ("af", '"4"'))]
     nb.nbctl(
         *("--id=@copy", "create", "Logical_Router_Policy", OURS, 'match="ip4.src == 10.16.0.0/16"', "action=reroute"),
         *("nexthops=10.16.0.12", *ids, "--", "add", "Logical_Router", ROUTER, "policies", "@copy"),
@@ -81,7 +82,7 @@ def test_an_owner_that_is_no_gateway_nor_vpc_is_ignored(nb: Ovsdb, bus: Bus, wri
         match = f'match="{owner or "empty"}"'
         nb.nbctl(
             *("--id=@x", "create", "Logical_Router_Policy", "priority=1", match, "action=drop"),
-            *(f'external_ids:vpc-egress-gateway="{owner}"', "--", "add", "Logical_Router", ROUTER, "policies", "@x"),
+            *(f'external_ids:{OWNER_KEY}="{owner}"', "--", "add", "Logical_Router", ROUTER, "policies", "@x"),
         )
     writer.wait_says("their owner is no gateway")
     _apply(bus)

@@ -15,12 +15,13 @@ from functional.ovn_writer.harness import (
     found,
     grouped,
     members,
+    told_to,
 )
 from functional.ovsdb import Ovsdb
 
 from veg_contracts.events import RowsObserved
 from veg_contracts.intent import NbRows
-from veg_contracts.names import port_group_owner_ids
+from veg_contracts.names import OWNER_KEY, port_group_owner_ids
 
 APPLIED = f"uid-{GATEWAY}/1/nb/applied"
 
@@ -84,14 +85,20 @@ def test_a_deleted_group_is_told_and_mended(nb: Ovsdb, bus: Bus, writer: Writer)
     assert writer.alive
 
 
-def test_a_group_whose_owner_was_removed_is_ours_again(nb: Ovsdb, bus: Bus, writer: Writer) -> None:
+def test_k2_a_group_that_lost_its_owner_is_ours_when_somebody_says_so(nb: Ovsdb, bus: Bus, writer: Writer) -> None:
     bus.send(command(1, SELECTING))
     bus.wait_event(APPLIED)
-    nb.nbctl("remove", "Port_Group", GROUP, "external_ids", "vpc-egress-gateway")
+    nb.nbctl("remove", "Port_Group", GROUP, "external_ids", OWNER_KEY)
     bus.wait_observed("drift")
+    before = _groups(nb)
     bus.send(command(1, SELECTING, number="/repair"))
-    detail = bus.wait_event(f"uid-{GATEWAY}/1/nb/repair/applied").detail
-    assert (detail["inserted"], detail["removed"]) == ("1", "0")
+    message = bus.wait_event(f"uid-{GATEWAY}/1/nb/repair/failed").message
+    assert _groups(nb) == before
+    nb.nbctl(*told_to(message))
+    assert bus.wait_observed("drift", 2).after == (SELECTING,)
+    bus.send(command(1, SELECTING, number="/again"))
+    detail = bus.wait_event(f"uid-{GATEWAY}/1/nb/again/applied").detail
+    assert (detail["inserted"], detail["updated"], detail["removed"]) == ("0", "0", "0")
     assert [row["external_ids"] for row in _groups(nb)] == [port_group_owner_ids(GATEWAY)]
     assert writer.alive
 

@@ -8,7 +8,7 @@ from functional.ovn_writer.harness import DOCUMENT, GATEWAY, Bus, command, polic
 from functional.ovsdb import Ovsdb
 
 from veg_contracts.intent import NbRows
-from veg_contracts.names import PRIORITY_SPARE
+from veg_contracts.names import OWNER_KEY, PRIORITY_SPARE
 
 pytestmark = pytest.mark.usefixtures("writer")
 SOURCE = "10.16.0.0/16"
@@ -26,7 +26,7 @@ def apply(bus: Bus, generation: int, *nexthops: str) -> Any:
 
 def ours(nb: Ovsdb) -> list[dict[str, Any]]:
     """The rows of the gateway. One value of a set comes without its brackets."""
-    found = [row for row in nb.rows("Logical_Router_Policy") if "vpc-egress-gateway" in row["external_ids"]]
+    found = [row for row in nb.rows("Logical_Router_Policy") if OWNER_KEY in row["external_ids"]]
     return [row | {"nexthops": sorted(nexthops(row))} for row in found]
 
 

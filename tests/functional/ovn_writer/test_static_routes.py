@@ -89,7 +89,7 @@ def test_a_nexthop_comes_and_goes_and_the_others_stay_as_they_are(nb: Ovsdb, bus
 
 
 def test_routes_of_others_are_left_alone_even_with_the_same_prefix(nb: Ovsdb, bus: Bus, writer: Writer) -> None:
-    nb.nbctl("--policy=src-ip", "lr-route-add", ROUTER, "192.168.0.0/24", "192.168.0.1")
+    nb.nbctl("lr-route-add", ROUTER, "192.168.0.0/24", "192.168.0.1")
     nb.nbctl("lr-route-add", ROUTER, "0.0.0.0/0", "192.168.0.254")
     others = _found(nb)
     bus.send(command(1, WANTED))

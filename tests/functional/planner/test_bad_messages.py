@@ -138,7 +138,8 @@ def test_a_command_too_large_for_the_bus_is_failed_and_holds_up_no_other(
     simulation = Simulation()
     simulation.prepare()
     blocks = [f"100.100.{third}.{fourth}" for third in range(100, 200) for fourth in range(100, 190)]
-    simulation.create(name="large", policies=[{"snat": True, "ipBlocks": blocks}])
+    several = [{"snat": True, "ipBlocks": blocks[first : first + 1000]} for first in range(0, len(blocks), 1000)]
+    simulation.create(name="large", policies=several)
     simulation.create(name="small")
     events = on_the_bus(simulation.log)
     Client(nats_server).publish(events)

@@ -119,7 +119,7 @@ def all_rows(samples: int) -> list[NbRows]:
     found: dict[bytes, NbRows] = {}
 
     @settings(max_examples=samples, suppress_health_check=list(HealthCheck))
-    @given(SERVING, st.sampled_from(["static-route", "policy"]))
+    @given(SERVING, st.sampled_from(["auto", "static-route", "policy"]))
     def collect(spec: dict[str, Any], routing: str) -> None:
         made = fresh()
         made.configure(custom_vpc_routing=routing)

@@ -59,7 +59,7 @@ def test_the_last_config_stands_in_the_bucket_with_the_headers_of_its_command(
 def test_a_deleted_gateway_leaves_no_config(planner: Planner, nats_server: Nats, database: Database) -> None:
     assert planner.alive
     simulation, client = scenario(), Client(nats_server)
-    simulation.create(replicas=2, generation=3, deleting=True, finalizers=("kubeovn.io/vpc-egress-gateway",))
+    simulation.create(replicas=2, generation=3, deleting=True, finalizers=("vpc-egress-gateway.io/finalizer",))
     simulation.answer_all()
     client.publish(on_the_bus(simulation.log))
     wait_logged(database, on_the_bus(simulation.log))

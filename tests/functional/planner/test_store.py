@@ -155,15 +155,24 @@ def test_the_story_of_an_apply(decider: Decider, database: Database) -> None:
     caused = {outgoing.id for outgoing in scenario().sent}
     named = [_with_cause(event, caused) for event in events]
     decider.process(named)
-    story = run_story(database)
+    story = run_query(database, "story.sql")
     assert "Story of default/gateway1" in story
     assert "k8s.object-changed VpcEgressGateway gateway1" in story
     for words in ("generation", "ovn.ensure-nb", "writer.command-applied nb", "ovn.rows-programmed", "all done"):
         assert words in story, words
     assert "hv_cfg_after_apply_ms" in story
-    first = run_story(database, "-v", "gateway=default/gateway1", "-v", "position=7")
+    first = run_query(database, "story.sql", "-v", "gateway=default/gateway1", "-v", "position=7")
     assert "kube.ensure-workload" in first
     assert "k8s.object-changed Pod gateway1-0" in first
+    screen = run_query(database, "change.sql", "-v", "gateway=default/gateway1", "-v", "position=7")
+    for words in (
+        "Pod gateway1-0: Running",
+        "orders kube.ensure-workload",
+        "rows applied",
+        "every chassis has the flows",
+    ):
+        assert words in screen, words
+    assert len(screen.splitlines()) <= 36
 
 
 def test_every_query_of_the_cookbook_runs(decider: Decider, database: Database) -> None:
@@ -184,9 +193,9 @@ def _with_cause(event: Envelope, commands: set[str]) -> Envelope:
     return msgspec.structs.replace(event, causation_id=cause) if cause in commands else event
 
 
-def run_story(database: Database, *arguments: str) -> str:
+def run_query(database: Database, file: str, *arguments: str) -> str:
     words = ["psql", "-h", str(database.postgres.directory), "-U", "veg_reader", "-d", database.name, "-X"]
-    words += ["-v", "ON_ERROR_STOP=1", *arguments, "-f", str(REPOSITORY / "docs" / "sql" / "story.sql")]
+    words += ["-v", "ON_ERROR_STOP=1", *arguments, "-f", str(REPOSITORY / "docs" / "sql" / file)]
     done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stderr
     return done.stdout

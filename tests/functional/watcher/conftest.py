@@ -12,11 +12,12 @@ from functional.control_plane import ControlPlane
 from functional.servers import REPOSITORY, Nats, Service, wait_for
 from functional.watcher.bus import Bus
 
-from veg_watcher.kinds import KINDS, Kind
+from veg_contracts.names import KUBE_OVN_GROUP, ApiGroup
+from veg_watcher.kinds import Kind, kinds
 
-RIGHTS = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac.yaml"
+_RIGHTS = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac"
 _NAMESPACED = {"VpcEgressGateway", "NetworkAttachmentDefinition"}
-BY_NAME = {kind.name: kind for kind in KINDS}
+BY_NAME = {kind.name: kind for kind in kinds(KUBE_OVN_GROUP)}
 
 
 def crd(kind: Kind) -> dict[str, Any]:
@@ -36,22 +37,24 @@ def crd(kind: Kind) -> dict[str, Any]:
     }
 
 
-def grant(plane: ControlPlane) -> None:
-    """Give the watcher the rights that we ship for it, and no others."""
+def grant(plane: ControlPlane, group: ApiGroup) -> None:
+    """Give the watcher the rights that we ship for it where gateways are in that group, and no others."""
     plurals = {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"}
-    for document in yaml.safe_load_all(RIGHTS.read_text()):
+    for document in yaml.safe_load_all((_RIGHTS / f"{group}.yaml").read_text()):
         if document["metadata"]["name"] == "veg-watcher" and document["kind"] in plurals:
-            plane.create(f"/apis/rbac.authorization.k8s.io/v1/{plurals[document['kind']]}", document)
+            path = f"/apis/rbac.authorization.k8s.io/v1/{plurals[document['kind']]}/veg-watcher"
+            query = "fieldManager=test&force=true"
+            plane.request("PATCH", f"{path}?{query}", document, "application/apply-patch+yaml")
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """An API server with all kinds but one optional, which a test installs later."""
     with control_plane.running(tmp_path_factory.mktemp("control-plane")) as plane:
-        for kind in KINDS:
+        for kind in kinds(KUBE_OVN_GROUP):
             if kind.group not in ("", "apps") and kind.name != "NetworkAttachmentDefinition":
                 plane.install(crd(kind))
-        grant(plane)
+        grant(plane, KUBE_OVN_GROUP)
         yield plane
 
 

@@ -27,6 +27,7 @@ def test_two_gateways_never_share_a_subject(one: str, other: str, space: str, ot
 def test_owner_ids_are_the_documents() -> None:
     assert names.owner_ids("default/gateway2", "4") == {
         "vendor": "kube-ovn",
+        "vpc-egress-gateway.io/owner": "default/gateway2",
         "vpc-egress-gateway": "default/gateway2",
         "af": "4",
     }

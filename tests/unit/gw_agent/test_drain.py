@@ -23,7 +23,7 @@ def test_does_not_wait_for_ever(tmp_path: Path) -> None:
 
 def test_imports_nothing_heavy() -> None:
     """It runs twice in each pod that is deleted."""
-    code = "import sys; import veg_gw_agent.main; print(*sys.modules)"
+    code = "import sys; from veg_gw_agent.main import main; main(['drain', '--timeout=0']); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"veg_gw_agent.drain", "argparse"} <= set(modules)
     assert not {"asyncio", "msgspec", "nats", "structlog", "pyroute2", "veg_contracts"} & set(modules)

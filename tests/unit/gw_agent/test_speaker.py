@@ -10,7 +10,7 @@ from veg_contracts.envelope import from_message, to_body, to_headers
 from veg_contracts.events import SpeakerChanged
 from veg_contracts.intent import PodBfd
 from veg_gw_agent import speaker
-from veg_gw_agent.settings import AgentSettings, Pod
+from veg_gw_agent.settings import CONFIG_FILE, AgentSettings, Pod
 
 BFD = PodBfd(min_rx=100, min_tx=200, multiplier=5, peers=("10.255.255.255", "fd00::ffff"))
 SETTINGS = AgentSettings(gateway="default/gateway1", gateway_uid="u1")
@@ -50,13 +50,13 @@ def test_one_session_with_each_peer_of_a_family_that_the_pod_has() -> None:
 def test_the_file_is_written_only_when_it_changes(tmp_path: Path) -> None:
     (tmp_path / "bfd.new").write_text("what a killed writer left")
     assert speaker.configure(tmp_path, BFD, ("10.16.0.12",))
-    before = (tmp_path / speaker.CONFIG_FILE).stat()
+    before = (tmp_path / CONFIG_FILE).stat()
     assert not speaker.configure(tmp_path, BFD, ("10.16.0.12",))
-    assert (tmp_path / speaker.CONFIG_FILE).stat() == before
+    assert (tmp_path / CONFIG_FILE).stat() == before
     assert speaker.configure(tmp_path, None, ("10.16.0.12",)), "BFD is off: the speaker must know"
-    (tmp_path / speaker.CONFIG_FILE).write_bytes(b"\xff")
+    (tmp_path / CONFIG_FILE).write_bytes(b"\xff")
     assert speaker.configure(tmp_path, BFD, ("10.16.0.12",)), "whatever somebody wrote there"
-    assert [path.name for path in tmp_path.iterdir()] == [speaker.CONFIG_FILE]
+    assert [path.name for path in tmp_path.iterdir()] == [CONFIG_FILE]
 
 
 def test_a_missing_directory_matters_only_with_bfd(tmp_path: Path) -> None:

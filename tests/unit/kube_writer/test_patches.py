@@ -113,7 +113,7 @@ def order(**changes: str) -> RecordKubeEvent:
 
 
 def test_an_event_names_its_gateway_and_its_time() -> None:
-    event = patches.event("cmd/1", order())
+    event = patches.event(names.KUBE_OVN_GROUP, "cmd/1", order())
     assert event["involvedObject"] == {
         "apiVersion": "kubeovn.io/v1",
         "kind": "VpcEgressGateway",
@@ -125,19 +125,37 @@ def test_an_event_names_its_gateway_and_its_time() -> None:
 
 
 def test_the_name_of_an_event_depends_on_the_command_alone() -> None:
-    name = patches.event("cmd/1", order())["metadata"]["name"]
-    assert name == patches.event("cmd/1", order(message="other"))["metadata"]["name"]
-    assert name != patches.event("cmd/2", order())["metadata"]["name"]
+    name = patches.event(names.KUBE_OVN_GROUP, "cmd/1", order())["metadata"]["name"]
+    assert name == patches.event(names.KUBE_OVN_GROUP, "cmd/1", order(message="other"))["metadata"]["name"]
+    assert name != patches.event(names.KUBE_OVN_GROUP, "cmd/2", order())["metadata"]["name"]
 
 
 def test_the_name_of_an_event_is_a_name_whatever_the_gateway_is_called() -> None:
     long = "a" * 235 + "." + "b" * 17
-    name = patches.event("cmd/1", order(gateway=f"default/{long}"))["metadata"]["name"]
+    name = patches.event(names.KUBE_OVN_GROUP, "cmd/1", order(gateway=f"default/{long}"))["metadata"]["name"]
     assert len(name) <= 253
     assert ".." not in name
 
 
 def test_a_long_message_is_cut_between_characters() -> None:
-    message = patches.event("cmd/1", order(message="é" * 2000))["message"]
+    message = patches.event(names.KUBE_OVN_GROUP, "cmd/1", order(message="é" * 2000))["message"]
     assert message == "é" * 510 + "..."
     assert len(message.encode()) <= 1024
+
+
+OURS = {"type": "Conflict", "status": "True", "reason": "OtherReconciler"}
+THEIRS = {"type": "Init", "status": "Unknown", "reason": "Processing"}
+
+
+@pytest.mark.parametrize(
+    ("status", "after"),
+    [
+        (None, [OURS]),
+        ({"phase": "Processing", "conditions": [THEIRS]}, [THEIRS, OURS]),
+        ({"conditions": [{"type": "Conflict", "status": "True", "reason": "Older"}, THEIRS]}, [THEIRS, OURS]),
+        ({"phase": "Processing", "conditions": [OURS, THEIRS]}, None),
+    ],
+)
+def test_k4_one_condition_is_put_beside_those_of_another_one(status: Any, after: list[dict[str, str]] | None) -> None:
+    patch = patches.condition_patch({"status": status} if status is not None else {}, OURS)
+    assert patch == ({} if after is None else {"status": {"conditions": after}})

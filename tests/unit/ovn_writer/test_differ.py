@@ -10,7 +10,7 @@ from msgspec.structs import replace as replace_route
 from unit.ovn_writer.test_rows import POLICY, ROUTE, SORTED, group, policies, row
 
 from veg_contracts.intent import BfdSession, NbRows, RoutePolicy
-from veg_contracts.names import owner_ids
+from veg_contracts.names import OWNER_KEY, owner_ids
 from veg_ovn_writer.differ import AmbiguousRowsError, Delete, Detach, Insert, Operation, Update, diff
 from veg_ovn_writer.rows import observed, wanted
 from veg_ovn_writer.tables import BFD, PORT_GROUP, TABLES
@@ -77,7 +77,7 @@ def test_only_changed_columns_are_written() -> None:
 def test_keys_of_others_beside_ours_stay() -> None:
     rows = NbRows(router="r", policies=(POLICY,))
     assert steps(rows, row(1, "r", external_ids={**owner_ids(GATEWAY, "4"), "theirs": "x"})) == []
-    stripped = row(1, "r", external_ids={"vpc-egress-gateway": GATEWAY, "af": "4", "theirs": "x"})
+    stripped = row(1, "r", external_ids={OWNER_KEY: GATEWAY, "af": "4", "theirs": "x"})
     expected = {"external_ids": {**owner_ids(GATEWAY, "4"), "theirs": "x"}}
     assert steps(rows, stripped) == [Update(TABLE, stripped.uuid, expected)]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veg_contracts.intent import NbRows, RoutePolicy, StaticRoute
-from veg_contracts.names import owner_ids
+from veg_contracts.names import OWNER_KEY, owner_ids
 from veg_ovn_writer.rows import canonical, fit, is_owner, observed, wanted
 from veg_ovn_writer.tables import PORT_GROUP, TABLES
 from veg_ovn_writer.tables.base import FoundRow
@@ -90,7 +90,7 @@ def test_an_older_schema_holds_what_it_can() -> None:
 
 
 def test_a_row_without_family_is_seen_as_it_is() -> None:
-    (rows,) = observed({"Logical_Router_Policy": (row(1, "r", external_ids={"vpc-egress-gateway": "a/b"}),)})
+    (rows,) = observed({"Logical_Router_Policy": (row(1, "r", external_ids={OWNER_KEY: "a/b"}),)})
     assert rows.policies[0].family == ""
 
 

@@ -195,14 +195,17 @@ def test_sessions_mirror_the_timers_and_are_kept_running_by_anchors() -> None:
 
 
 def test_below_the_policies_what_no_pod_takes_is_dropped() -> None:
-    simulation = up()
+    simulation = watched()
     drop = RoutePolicy(family="4", priority=29090, match="ip4.src == 10.16.0.0/16", action="drop")
+    assert simulation.rows[GATEWAY].policies == (drop,), "none has ever been up: the gateway starts"
+    assert "no BFD session with a pod that takes it is up: it is dropped" in simulation.message()
+    simulation.session(ONE, "up")
+    simulation.answer_all()
     assert drop in simulation.rows[GATEWAY].policies
-    for ip in (ONE, TWO):
-        simulation.session(ip, "down")
+    for index in (0, 1):
+        simulation.lose(pod(index))
     simulation.answer_all()
     assert simulation.rows[GATEWAY].policies == (drop,)
-    assert "no BFD session with a pod that takes it is up: it is dropped" in simulation.message()
 
 
 def test_no_replicas_drop_with_bfd_and_that_is_ready() -> None:
@@ -243,7 +246,8 @@ def test_bfd_on_a_live_gateway_takes_nothing_from_a_pod_that_has_no_speaker_yet(
     assert policy.bfd_sessions == (ONE,)
     simulation.session(ONE, "down")
     simulation.answer_all()
-    assert nexthops(simulation) == []
+    (policy,) = [policy for policy in simulation.rows[GATEWAY].policies if policy.action == "reroute"]
+    assert (policy.nexthops, policy.bfd_sessions) == ((ONE,), ()), "panic mode: there is no other"
 
 
 def test_a_policy_has_spare_rows_while_it_has_several_nexthops() -> None:

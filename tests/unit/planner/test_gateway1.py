@@ -2,11 +2,15 @@
 
 import itertools
 
-from support.simulation import GATEWAY, Simulation, created, gateway, pod
+import msgspec
+from support.simulation import GATEWAY, SETTINGS, Simulation, created, gateway, pod
 
 from veg_contracts import names
 from veg_contracts.commands import EnsureNb, EnsureStatus, EnsureWorkload, PublishConfig, RemoveWorkload
+from veg_contracts.events import PlannerConfigured
 from veg_contracts.intent import NbRows, RoutePolicy
+from veg_contracts.names import OWN_GROUP
+from veg_contracts.objects import Deployment
 
 
 def policy(match: str, *nexthops: str) -> RoutePolicy:
@@ -199,3 +203,30 @@ def test_status_is_written_once_for_each_change() -> None:
     simulation = created()
     statuses = [encoded.status for encoded in simulation.commands(EnsureStatus) if isinstance(encoded, EnsureStatus)]
     assert all(one != other for one, other in itertools.pairwise(statuses))
+
+
+def test_k2_pods_of_a_gateway_of_the_same_name_in_another_group_are_not_its_own() -> None:
+    simulation = created()
+    labels = names.workload_labels("gateway1")
+    theirs = Deployment(name="kgw-gateway1", namespace="default", generation=1, owner_uid="theirs", labels=labels)
+    simulation.see(msgspec.structs.replace(theirs, foreign=True))
+    simulation.see(pod(7, deployment="kgw-gateway1"))
+    simulation.answer_all()
+    assert simulation.status().ready
+    assert simulation.status().internal_ips == ("10.16.0.12",)
+    simulation.see(gateway(deleting=True, generation=2))
+    simulation.answer_all()
+    simulation.lose(pod(0))
+    simulation.answer_all()
+    assert not simulation.intent().finalizer, "their pods are not awaited"
+
+
+def test_the_deployment_names_its_owner_in_the_group_that_was_chosen() -> None:
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.happen(PlannerConfigured(settings=msgspec.structs.replace(SETTINGS, api_group=OWN_GROUP)))
+    simulation.create()
+    workload = simulation.intent().workload
+    assert workload is not None
+    (owner,) = workload.manifest["metadata"]["ownerReferences"]
+    assert owner["apiVersion"] == "vpc-egress-gateway.io/v1"

@@ -46,6 +46,13 @@ def test_a_broken_policy_is_named(change: dict[str, object], said: str) -> None:
     assert said in "; ".join(violations(draft(msgspec.structs.replace(POLICY, **change))))
 
 
+def test_k3_a_group_with_a_next_hop_that_is_not_ours_is_named() -> None:
+    made = Draft(gateway="a/b", gateway_uid="u", nb=NbRows(router="r", static_routes=(ROUTE,)))
+    assert violations(made, frozenset({"10.0.0.0/9"})) == ()
+    said = violations(made, frozenset({ROUTE.ip_prefix}))
+    assert said == ("static routes of 10.0.0.0/8 are in one ECMP group with another one's",)
+
+
 def test_rows_need_a_router_and_each_policy_once() -> None:
     assert "without a logical router" in "; ".join(violations(draft(POLICY, router="")))
     assert "there twice" in "; ".join(violations(draft(POLICY, POLICY)))

@@ -3,6 +3,7 @@
 import pytest
 
 from veg_contracts.configuration import PlannerSettings
+from veg_contracts.names import KUBE_OVN_GROUP, OWN_GROUP
 from veg_planner.main import ServiceSettings
 from veg_runtime.settings import SettingsError, load
 
@@ -11,6 +12,26 @@ DATABASE = {"VEG_POSTGRES_URL": "postgresql+psycopg://veg_planner:word@database/
 
 def test_without_any_other_setting_it_plans_with_the_defaults() -> None:
     assert load(ServiceSettings, DATABASE).planning() == PlannerSettings()
+
+
+def test_the_api_group_is_one_of_two() -> None:
+    assert load(ServiceSettings, DATABASE | {"VEG_API_GROUP": OWN_GROUP}).planning().api_group == OWN_GROUP
+    with pytest.raises(SettingsError, match=r"VEG_API_GROUP: 'x': kubeovn.io or vpc-egress-gateway.io is allowed"):
+        load(ServiceSettings, DATABASE | {"VEG_API_GROUP": "x"})
+
+
+@pytest.mark.parametrize(
+    ("group", "said", "makes"),
+    [
+        (KUBE_OVN_GROUP, "auto", True),
+        (KUBE_OVN_GROUP, "false", False),
+        (OWN_GROUP, "auto", False),
+        (OWN_GROUP, "true", True),
+    ],
+)
+def test_in_a_group_of_our_own_bfd_ports_are_left_to_kube_ovn(group: str, said: str, makes: bool) -> None:
+    found = load(ServiceSettings, DATABASE | {"VEG_API_GROUP": group, "VEG_MANAGE_BFD_PORTS": said})
+    assert found.planning().manage_bfd_ports == makes
 
 
 @pytest.mark.parametrize(

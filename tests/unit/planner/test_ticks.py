@@ -12,7 +12,7 @@ def test_a_removal_waits_as_long_as_ever_while_a_session_of_another_gateway_is_h
     simulation.see(gateway(deleting=True, finalizers=(names.FINALIZER,), generation=2))
     simulation.answer_all(programmed=False)
     for second in range(5):
-        simulation.happen(Ticked(at=f"2026-01-01T00:01:{second:02}Z", sessions_only=True))
+        simulation.happen(Ticked(at=f"2026-01-01T00:01:{second:02}Z", early=True))
         assert not simulation.pending, "nothing is sent again"
     assert simulation.intent().workload is not None
     for second in (10, 20):
@@ -32,8 +32,8 @@ def test_a_tick_is_due_after_10_s_or_when_a_session_is_to_be_let_go() -> None:
         )
     assert due_tick(simulation.world, "2026-01-01T00:00:15Z", since_s=60) is None
     now = "2026-01-01T00:00:16.000001Z"
-    assert due_tick(simulation.world, now, since_s=1) == Ticked(at=now, sessions_only=True)
-    simulation.happen(Ticked(at=now, sessions_only=True))
+    assert due_tick(simulation.world, now, since_s=1) == Ticked(at=now, early=True)
+    simulation.happen(Ticked(at=now, early=True))
     assert due_tick(simulation.world, now, since_s=60) is None
 
     simulation.see(gateway(deleting=True, finalizers=(names.FINALIZER,), generation=2))

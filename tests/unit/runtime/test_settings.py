@@ -1,7 +1,7 @@
 """Settings from the environment: errors name the variable, its value and what is allowed, and tell no secret."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
@@ -16,6 +16,7 @@ class Some(Settings, frozen=True, kw_only=True):
     count: Annotated[int, msgspec.Meta(ge=1, le=10)] = 3
     on: bool = True
     pause_s: float = 1.0
+    side: Literal["left", "right"] = "left"
 
 
 def test_values_have_the_types_of_their_fields() -> None:
@@ -36,6 +37,7 @@ def test_a_value_may_come_from_a_file(tmp_path: Path) -> None:
         ({}, r"VEG_NEEDED \(or VEG_NEEDED_FILE\) is not set"),
         ({"VEG_COUNT": "11"}, "VEG_COUNT: '11': Expected `int` <= 10"),
         ({"VEG_COUNT": "many"}, "VEG_COUNT: 'many': Expected `int`, got `str`"),
+        ({"VEG_SIDE": "up"}, "VEG_SIDE: 'up': left or right is allowed"),
         ({"VEG_ON": "perhaps"}, "VEG_ON: 'perhaps': Expected `bool`, got `str`"),
     ],
 )

@@ -65,8 +65,12 @@ def test_egress_gateway() -> None:
             "namespace": "default",
             "generation": 3,
             "creationTimestamp": "2025-01-01T00:00:00Z",
-            "finalizers": ["kubeovn.io/vpc-egress-gateway"],
-            "managedFields": [{"manager": "kubectl"}],
+            "finalizers": ["vpc-egress-gateway.io/finalizer"],
+            "managedFields": [
+                {"manager": "kubectl"},
+                {"manager": "kubectl", "subresource": "status"},
+                {"manager": "vpc-egress-gateway", "subresource": "status", "time": "2025-01-01T00:00:00Z"},
+            ],
         },
         spec={"replicas": 1, "externalSubnet": "eth1"},
         status={"phase": "Pending"},
@@ -76,9 +80,40 @@ def test_egress_gateway() -> None:
         namespace="default",
         generation=3,
         created_at="2025-01-01T00:00:00Z",
-        finalizers=("kubeovn.io/vpc-egress-gateway",),
+        finalizers=("vpc-egress-gateway.io/finalizer",),
         spec={"replicas": 1, "externalSubnet": "eth1"},
     )
+
+
+def test_k4_whoever_else_writes_the_status_is_named_once_and_without_times() -> None:
+    def seen(at: str) -> EgressGateway:
+        written = [
+            {"manager": manager, "subresource": "status", "time": at}
+            for manager in ("other", "kube-ovn-controller", "kube-ovn-controller", "vpc-egress-gateway", "kubectl-edit")
+        ]
+        raw = made("VpcEgressGateway", {"name": "a", "managedFields": [*written, {"manager": "helm"}, "odd", None]})
+        found = PROJECTORS["VpcEgressGateway"](raw)
+        assert isinstance(found, EgressGateway)
+        return found
+
+    assert seen("1").status_managers == ("kube-ovn-controller", "other")
+    assert seen("1") == seen("2")
+
+
+@pytest.mark.parametrize(
+    ("managers", "foreign"),
+    [
+        ([], False),
+        ([("kube-ovn-controller", ""), ("kube-controller-manager", "status")], True),
+        ([("kube-ovn-controller", ""), ("vpc-egress-gateway", "")], False),
+        ([("kube-controller-manager", "status")], False),
+    ],
+)
+def test_k4_a_deployment_of_which_we_wrote_nothing_is_foreign(managers: list[tuple[str, str]], foreign: bool) -> None:
+    written = [{"manager": manager, "subresource": subresource} for manager, subresource in managers]
+    found = PROJECTORS["Deployment"](made("Deployment", {"name": "a", "managedFields": written}))
+    assert isinstance(found, Deployment)
+    assert found.foreign == foreign
 
 
 def test_a_gateway_with_a_spec_of_the_wrong_type_is_seen_without_one() -> None:
@@ -129,6 +164,22 @@ def test_the_addresses_of_a_bfd_port_are_trimmed() -> None:
 def test_a_malformed_bfd_port_reaches_the_planner(selector: Any, told: Any) -> None:
     raw = made("Vpc", {"name": "vpc1"}, spec={"bfdPort": {"ip": "10.255/x, y", "nodeSelector": selector}})
     assert PROJECTORS["Vpc"](raw) == Vpc(name="vpc1", bfd_port=BfdPort(ip="10.255/x,y", node_selector=told))
+
+
+def test_k7_a_vpc_of_a_kube_ovn_without_the_field_asks_for_a_bfd_port_by_annotation() -> None:
+    annotations = {"vpc-egress-gateway.io/bfd-port": "10.255.255.255, fd00::255"}
+    metadata = {"name": "vpc1", "annotations": annotations}
+    port = BfdPort(enabled=True, annotated=True, ip="10.255.255.255,fd00::255")
+    assert PROJECTORS["Vpc"](made("Vpc", metadata, spec={})) == Vpc(name="vpc1", bfd_port=port)
+    annotations["vpc-egress-gateway.io/bfd-port-node-selector"] = "a=b, c=d"
+    nodes = BfdPort(
+        enabled=True, annotated=True, ip="10.255.255.255,fd00::255", node_selector={"matchLabels": {"a": "b", "c": "d"}}
+    )
+    assert PROJECTORS["Vpc"](made("Vpc", metadata, spec={})) == Vpc(name="vpc1", bfd_port=nodes)
+    field = made("Vpc", metadata, spec={"bfdPort": {"ip": "10.0.0.1"}})
+    assert PROJECTORS["Vpc"](field) == Vpc(name="vpc1", bfd_port=BfdPort(ip="10.0.0.1")), (
+        "the field, where there is one"
+    )
 
 
 def test_vpc_without_one() -> None:
@@ -260,6 +311,23 @@ def test_deployment_with_its_owner() -> None:
         updated=2,
         available=1,
     )
+
+
+@pytest.mark.parametrize(
+    ("owner", "digest", "deployment"),
+    [
+        ({"kind": "ReplicaSet", "name": "kgw-gateway1-5d8f"}, "5d8f", "kgw-gateway1"),
+        ({"kind": "ReplicaSet", "name": "gateway1"}, "5d8f", ""),
+        ({"kind": "ReplicaSet", "name": "gateway1-"}, "", ""),
+        ({"kind": "StatefulSet", "name": "gateway1-5d8f"}, "5d8f", ""),
+        ("odd", "5d8f", ""),
+    ],
+)
+def test_a_pod_names_its_deployment(owner: object, digest: str, deployment: str) -> None:
+    raw = made("Pod", {"name": "p", "labels": {"pod-template-hash": digest}, "ownerReferences": [owner]})
+    found = PROJECTORS["Pod"](raw)
+    assert isinstance(found, Pod)
+    assert found.deployment == deployment
 
 
 def test_network_attachment() -> None:

@@ -1,10 +1,11 @@
 import pytest
 
+from veg_contracts.names import KUBE_OVN_GROUP
 from veg_watcher.api import ApiError
-from veg_watcher.kinds import KINDS
+from veg_watcher.kinds import kinds
 from veg_watcher.watch import Change, read_change
 
-POD = next(kind for kind in KINDS if kind.name == "Pod")
+POD = next(kind for kind in kinds(KUBE_OVN_GROUP) if kind.name == "Pod")
 
 
 def test_a_change_and_its_revision() -> None:

@@ -14,5 +14,6 @@ from veg_ovn_writer.tables.port_group import PortGroup
 BFD: Final = Bfd()
 POLICY: Final = LogicalRouterPolicy()
 PORT_GROUP: Final = PortGroup()
+ROUTE: Final = LogicalRouterStaticRoute()
 # BFD first: rows of the others refer to its rows, also to those that one transaction makes.
-TABLES: Final[tuple[Table[Any], ...]] = (BFD, POLICY, LogicalRouterStaticRoute(), PORT_GROUP)
+TABLES: Final[tuple[Table[Any], ...]] = (BFD, POLICY, ROUTE, PORT_GROUP)

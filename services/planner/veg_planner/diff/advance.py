@@ -2,7 +2,7 @@
 
 import msgspec
 
-from veg_contracts.intent import Condition, GatewayStatus, Generations, Intent, NbRows, Part, same_config
+from veg_contracts.intent import Condition, Generations, Intent, NbRows, Part, same_config
 from veg_planner.plan.draft import Draft
 
 
@@ -14,9 +14,9 @@ def advance(
     `time` is that of the event that led here. `floor` is a generation that writers have seen already: the new one is
     higher. `again` are parts whose generation must rise although they did not change, because a writer refused it.
     """
-    status = _stamped(last.status if last is not None else None, draft.status, time)
+    draft = _stamped(last, draft, time)
     successor = last is not None and last.gateway_uid != draft.gateway_uid  # of the same name: all is to be said again
-    changed = {part for part in Part if successor or _differs(last, draft, status, part)} | again
+    changed = {part for part in Part if successor or _differs(last, draft, part)} | again
     if not changed:
         return None
     parent = last.generation if last is not None else 0
@@ -34,14 +34,15 @@ def advance(
         nb=_rows(last, draft),
         workload=draft.workload,
         finalizer=draft.finalizer,
-        status=status,
+        status=draft.status,
+        conflict=draft.conflict,
         config=config,
         vpc_status=draft.vpc_status,
         generations=generations,
     )
 
 
-def _differs(last: Intent | None, draft: Draft, status: GatewayStatus | None, part: Part) -> bool:
+def _differs(last: Intent | None, draft: Draft, part: Part) -> bool:
     match part:
         case Part.NB:
             return _rows(last, draft) != (last.nb if last is not None else None)
@@ -50,7 +51,8 @@ def _differs(last: Intent | None, draft: Draft, status: GatewayStatus | None, pa
         case Part.FINALIZER:
             return draft.finalizer != (last.finalizer if last is not None else False)
         case Part.STATUS:
-            return status != (last.status if last is not None else None)
+            before = (last.status, last.conflict) if last is not None else (None, None)
+            return (draft.status, draft.conflict) != before
         case Part.CONFIG:
             return not same_config(last.config if last is not None else None, draft.config)
         case Part.VPC_STATUS:
@@ -63,14 +65,17 @@ def _rows(last: Intent | None, draft: Draft) -> NbRows | None:
     return None if empty and (last is None or last.nb is None) else draft.nb
 
 
-def _stamped(last: GatewayStatus | None, new: GatewayStatus | None, time: str) -> GatewayStatus | None:
-    """The status with the times of its conditions: of the last change of its state, and of anything in it."""
-    if new is None:
-        return None
-    before = {condition.type: condition for condition in last.conditions} if last is not None else {}
-    return msgspec.structs.replace(
-        new, conditions=tuple(_stamp(before.get(condition.type), condition, time) for condition in new.conditions)
-    )
+def _stamped(last: Intent | None, draft: Draft, time: str) -> Draft:
+    """The draft with the times of its conditions: of the last change of their state, and of anything in them."""
+    status, conflict = draft.status, draft.conflict
+    if status is not None:
+        known = last.status.conditions if last is not None and last.status is not None else ()
+        before = {condition.type: condition for condition in known}
+        stamped = tuple(_stamp(before.get(condition.type), condition, time) for condition in status.conditions)
+        status = msgspec.structs.replace(status, conditions=stamped)
+    if conflict is not None:
+        conflict = _stamp(last.conflict if last is not None else None, conflict, time)
+    return msgspec.structs.replace(draft, status=status, conflict=conflict)
 
 
 def _stamp(last: Condition | None, new: Condition, time: str) -> Condition:

@@ -5,10 +5,11 @@ The config goes out before the rows that send traffic to the pods; the finalizer
 
 from typing import Final
 
-from veg_contracts import subjects
+from veg_contracts import names, subjects
 from veg_contracts.base import Value
 from veg_contracts.commands import (
     AnyCommand,
+    EnsureCondition,
     EnsureFinalizer,
     EnsureNb,
     EnsureStatus,
@@ -18,9 +19,10 @@ from veg_contracts.commands import (
     RecordKubeEvent,
     RemoveWorkload,
 )
-from veg_contracts.intent import Condition, GatewayStatus, Intent, NbRows, Part
+from veg_contracts.intent import Condition, Intent, NbRows, Part
 
 _ORDER: Final = (Part.FINALIZER, Part.WORKLOAD, Part.CONFIG, Part.NB, Part.STATUS, Part.VPC_STATUS)
+_WARNINGS: Final = (names.REASON_REFUSED, names.REASON_PANIC, names.REASON_OTHER)
 
 
 class Outgoing(Value, frozen=True, kw_only=True):
@@ -89,6 +91,8 @@ def _command(last: Intent | None, new: Intent, part: Part, left: str) -> AnyComm
         case Part.FINALIZER:
             return EnsureFinalizer(gateway=gateway, gateway_uid=uid, generation=generation, present=new.finalizer)
         case Part.STATUS:
+            if new.conflict is not None:
+                return EnsureCondition(gateway=gateway, gateway_uid=uid, generation=generation, condition=new.conflict)
             if new.status is None:
                 return None
             return EnsureStatus(gateway=gateway, gateway_uid=uid, generation=generation, status=new.status)
@@ -102,24 +106,25 @@ def _command(last: Intent | None, new: Intent, part: Part, left: str) -> AnyComm
 
 def _kube_event(last: Intent | None, new: Intent) -> RecordKubeEvent | None:
     """A Kubernetes Event whenever what keeps the gateway from being ready changes."""
-    before, after = _condition(last.status if last is not None else None), _condition(new.status)
+    before, after = _condition(last), _condition(new)
     if after is None or (before is not None and _said(before) == _said(after)):
         return None
     return RecordKubeEvent(
         gateway=new.gateway,
         gateway_uid=new.gateway_uid,
         generation=new.generation,
-        type="Warning" if after.reason == "ReconcileRefused" else "Normal",
+        type="Warning" if after.reason in _WARNINGS else "Normal",
         reason=after.reason,
         message=after.message,
         at=after.last_update_time,
     )
 
 
-def _condition(status: GatewayStatus | None) -> Condition | None:
-    if status is None:
-        return None
-    return next((condition for condition in status.conditions if condition.type == "Ready"), None)
+def _condition(intent: Intent | None) -> Condition | None:
+    """The one that says how the gateway is."""
+    if intent is None or intent.status is None:
+        return intent.conflict if intent is not None else None
+    return next((condition for condition in intent.status.conditions if condition.type == "Ready"), None)
 
 
 def _said(condition: Condition) -> tuple[str, str, str]:

@@ -15,6 +15,7 @@ from veg_contracts.events import (
     ObjectChanged,
     ObjectDeleted,
     PlannerConfigured,
+    RoutesObserved,
     RowsListed,
     RowsObserved,
     RowsProgrammed,
@@ -24,7 +25,7 @@ from veg_contracts.events import (
     StreamsCreated,
     Ticked,
 )
-from veg_planner.fold import objects, outcomes, sessions
+from veg_planner.fold import objects, outcomes, repairs, routes, sessions
 from veg_planner.world import SETTINGS, World
 
 
@@ -47,11 +48,13 @@ def fold(world: World, envelope: Envelope) -> list[str]:  # noqa: C901, PLR0911,
         case RowsProgrammed():
             return outcomes.programmed(world, event)
         case RowsObserved():
-            return outcomes.rows_observed(world, event)
+            return [*outcomes.rows_observed(world, event), *repairs.rows(world, event, envelope.time)]
         case MembersObserved():
-            return outcomes.members_observed(world, event)
+            return [*outcomes.members_observed(world, event), *repairs.members(world, event, envelope.time)]
         case RowsListed():
-            return outcomes.rows_listed(world, event)
+            return [*outcomes.rows_listed(world, event), *routes.listed(world, event)]
+        case RoutesObserved():
+            return routes.observed(world, event)
         case ConfigApplied() | ConfigFailed():
             return outcomes.config_reported(world, event)
         case PlannerConfigured():
@@ -64,8 +67,8 @@ def fold(world: World, envelope: Envelope) -> list[str]:  # noqa: C901, PLR0911,
         case SpeakerChanged() | SessionProgrammed():
             return []  # for the record: what OVN's end is decides, since it is OVN that sends the traffic
         case Ticked():
-            others = [] if event.sessions_only else outcomes.ticked(world)
-            return [*others, *sessions.ticked(world, event)]
+            others = [] if event.early else outcomes.ticked(world)
+            return [*others, *sessions.ticked(world, event), *repairs.ticked(world, event)]
         case _:
             # A command, or a type of ours that is no event, cannot get here: the subject tells them apart.
             raise TypeError(f"{envelope.type} is not an event")

@@ -20,6 +20,7 @@ from veg_contracts.objects import (
     Vpc,
 )
 from veg_planner.fold.membership import reassign, reassign_namespace
+from veg_planner.spec import Spec, vpc_of
 from veg_planner.state import Listing, PartState, Stored, Tombstone
 from veg_planner.world import AGENT, LISTING, OBJECT, PART, World
 
@@ -28,10 +29,12 @@ def touched_by(world: World, projection: AnyProjection) -> list[str]:
     """The gateways whose plan reads this object."""
     match projection:
         case EgressGateway():
-            # It may take a source from a younger one, or leave it one.
-            return [*world.gateways(), projection.key]
+            # It may take a source from a younger one, or leave it one, and use the BFD port of its Vpc.
+            spec = world.spec(projection.key)
+            vpcs = [vpc_of(spec, world.settings)] if isinstance(spec, Spec) else []
+            return [*world.gateways(), projection.key, *vpcs]
         case Pod() | Deployment():
-            return world.gateway_of_labels(projection.namespace, projection.labels)
+            return _touched_by_labels(world, projection)
         case Vpc():
             return [projection.name, *world.gateways()]
         case Subnet() | IPPool() | NetworkAttachment():
@@ -43,6 +46,12 @@ def touched_by(world: World, projection: AnyProjection) -> list[str]:
             return []
         case _:
             assert_never(projection)
+
+
+def _touched_by_labels(world: World, labelled: Pod | Deployment) -> list[str]:
+    if isinstance(labelled, Deployment) and labelled.foreign and _is_gateway(world, labelled.owner_uid):
+        return world.gateways()  # another controller is at work, on all of them
+    return world.gateway_of_labels(labelled.namespace, labelled.labels)
 
 
 def changed(world: World, event: ObjectChanged) -> list[str]:
@@ -107,7 +116,7 @@ def _store(world: World, stored: Stored) -> list[str]:
     world.put(OBJECT, f"{projection.KIND}/{projection.key}", stored)
     touched = touched_by(world, projection) + _moved(world, projection)
     if isinstance(projection, Deployment):
-        for gateway in touched:
+        for gateway in world.gateway_of_labels(projection.namespace, projection.labels):
             _note_edited(world, gateway, projection)
     if isinstance(projection, EgressGateway):
         _note_finalizer(world, stored.uid, projection)
@@ -125,8 +134,9 @@ def _forget(world: World, stored: Stored, resource_version: int) -> list[str]:
     if isinstance(projection, Pod):
         world.remove(AGENT, stored.uid)
     if isinstance(projection, Deployment):
-        for gateway in touched:
-            _drifted(world, gateway, Part.WORKLOAD, f"Deployment {projection.key} was deleted")
+        for gateway in world.gateway_of_labels(projection.namespace, projection.labels):
+            if not _of_another(world, gateway, projection):
+                _drifted(world, gateway, Part.WORKLOAD, f"Deployment {projection.key} was deleted")
     return touched
 
 
@@ -140,18 +150,33 @@ def _moved(world: World, projection: AnyProjection) -> list[str]:
 
 
 def _note_edited(world: World, gateway: str, deployment: Deployment) -> None:
-    """A generation that no command of ours brought about: somebody edited the Deployment."""
+    """A generation that no command of ours brought about: somebody edited the Deployment.
+
+    Another controller would do so each time that it is repaired: it is told of, and has the last word.
+    """
     state = world.part(gateway, Part.WORKLOAD)
     applied = int(state.detail.get("generation", 0)) if state is not None else 0
-    if applied and deployment.generation > applied:
+    theirs = _of_another(world, gateway, deployment) or gateway in world.contested()
+    if applied and deployment.generation > applied and not theirs:
         _drifted(world, gateway, Part.WORKLOAD, f"Deployment {deployment.key} was edited")
+
+
+def _of_another(world: World, gateway: str, deployment: Deployment) -> bool:
+    """Whether the Deployment names a gateway as its owner that is not this one, but has its name in another group."""
+    stored = world.stored(EgressGateway.KIND, gateway)
+    return bool(deployment.owner_uid) and stored is not None and stored.uid != deployment.owner_uid
+
+
+def _is_gateway(world: World, uid: str) -> bool:
+    stored = world.stored_by_uid(uid)
+    return stored is not None and isinstance(stored.object, EgressGateway)
 
 
 def _note_finalizer(world: World, uid: str, gateway: EgressGateway) -> None:
     """A finalizer that should not be there, or should: one that we forgot, or that somebody took away."""
     intent = world.intent(gateway.key)
     present = names.FINALIZER in gateway.finalizers
-    if intent is None and gateway.deleting and present:
+    if (intent is None or not intent.finalizer) and gateway.deleting and present:
         unknown = PartState(gateway_uid=uid, command_id="", generation=0, state="drifted")
         world.put(PART, f"{gateway.key}/{Part.FINALIZER.value}", unknown)
     elif intent is not None and intent.finalizer and not present:
@@ -162,8 +187,8 @@ def _note_bfd_port(world: World, vpc: Vpc) -> None:
     """A `status.bfdPort` that is not the one written. In another order, it is: two writers must not fight over that."""
     intent = world.intent(vpc.name)
     wanted = intent.vpc_status if intent is not None else None
-    if wanted is None or not wanted.name:
-        return
+    if wanted is None or not wanted.name or (vpc.bfd_port is not None and vpc.bfd_port.annotated):
+        return  # where the annotation is needed, the API server drops the field
     name, ip = (vpc.bfd_port.status_name, vpc.bfd_port.status_ip) if vpc.bfd_port is not None else ("", "")
     if name != wanted.name or sorted(addresses.split(ip)) != sorted(addresses.split(wanted.ip)):
         _drifted(world, vpc.name, Part.VPC_STATUS, f"status.bfdPort of Vpc {vpc.name} was changed")

@@ -1,8 +1,9 @@
 """How BFD watches the pods of a gateway, and which pods its sessions let traffic go to.
 
-A pod joins when its session is up, and leaves when it is not, by policies and by static routes alike. There are two
+A pod joins when its session is up, and leaves when it is not, by policies and by static routes alike. There are three
 exceptions: a pod that already has traffic when BFD comes to it (its session has never been up) keeps it until then, so
-that switching BFD on breaks nothing; and one whose session flapped joins later, unless no other session is up.
+that switching BFD on breaks nothing; one whose session flapped joins later, unless no other session is up; and where no
+session is up any more, traffic goes on to all pods there are (panic mode, docs/decisions/0015).
 
 OVN takes a static route out by itself when its session is down, and puts it back when the session is no longer down.
 That is faster, but not enough: in "init" OVN hears the pod and the pod does not hear OVN.
@@ -10,9 +11,11 @@ That is faster, but not enough: in "init" OVN hears the pod and the pod does not
 
 from typing import Final
 
+import msgspec
+
 from veg_contracts import addresses, names
 from veg_contracts.base import Value
-from veg_contracts.intent import BfdSession, NbRows, PodBfd, StaticRoute
+from veg_contracts.intent import BfdSession, NbRows, PodBfd, StaticRoute, VpcBfdStatus
 from veg_contracts.objects import Vpc
 from veg_planner.plan.network import Network
 from veg_planner.plan.notes import Notes
@@ -20,55 +23,76 @@ from veg_planner.plan.pods import Member
 from veg_planner.spec import Spec
 from veg_planner.world import World
 
+PANIC: Final = "panic"  # the topic of what is said of it
 _UP: Final = "up"
 
 
 class Watch(Value, frozen=True, kw_only=True):
     """The router port that watches, and its address in each family that is watched. None of them: BFD is off, or waits.
 
-    `before` are the rows before this planning.
+    `spared` are the addresses of pods that had traffic when BFD came to them, and keep it until their session is up.
     """
 
     enabled: bool
     port: str = ""
     peers: dict[str, str] = {}
-    before: NbRows = NbRows()
+    spared: tuple[str, ...] = ()
 
 
 class Nexthop(Value, frozen=True, kw_only=True):
     """A pod as a nexthop in one family.
 
-    `up`: traffic may go to it. `held`: not while there is another, since its session flapped. `watched`: rows refer to
-    its session.
+    `up`: traffic may go to it. `held`: not while there is another, since its session flapped. `lost`: its session has
+    been up, and is not. `watched`: rows refer to its session.
     """
 
     ip: str
     up: bool
     held: bool = False
+    lost: bool = False
     watched: bool
 
 
-def watch(world: World, spec: Spec, network: Network, before: NbRows | None, notes: Notes) -> Watch:
+class Choice(Value, frozen=True, kw_only=True):
+    """The pods that traffic goes to, and whether that is because not one session is up any more."""
+
+    nexthops: tuple[Nexthop, ...] = ()
+    panic: bool = False
+
+
+def watch(world: World, spec: Spec, network: Network, spared: tuple[str, ...], notes: Notes) -> Watch:
     """What watches this gateway's pods: the BFD port of its Vpc, as `status.bfdPort` has it."""
-    rows = before or NbRows()
     if not spec.bfd.enabled:
-        return Watch(enabled=False, before=rows)
-    vpc = world.find(Vpc, network.vpc)
-    port = vpc.bfd_port if vpc is not None else None
-    if port is None or not port.status_ip or not port.status_name:
-        text = f'Vpc "{network.vpc}" has no BFD port (status.bfdPort): set its spec.bfdPort.enabled and spec.bfdPort.ip'
-        notes.waits("bfd", f"spec.bfd.enabled: {text}")
-        return Watch(enabled=True, before=rows)
+        return Watch(enabled=False, spared=spared)
     # A port that somebody else has made is not in an intent, and who runs it is not ours to know.
     ours = intent.vpc_status if (intent := world.intent(network.vpc)) is not None else None
-    if ours is not None and ours.name == port.status_name and not ours.nodes:
-        notes.waits("bfd", f"no node runs BFD port {port.status_name}: nobody watches the pods")
-    found = {family: addresses.of_family(port.status_ip, family) for family in network.families}
+    port = _port(world, network.vpc, ours)
+    if not port.ip or not port.name:
+        text = (
+            f'Vpc "{network.vpc}" has no BFD port (status.bfdPort): set its spec.bfdPort.enabled and spec.bfdPort.ip, '
+            f"or, where Kube-OVN is too old to have these, its annotation {names.ANNOTATION_BFD_PORT}"
+        )
+        notes.waits("bfd", f"spec.bfd.enabled: {text}")
+        return Watch(enabled=True, spared=spared)
+    if ours is not None and ours.name == port.name and not ours.nodes:
+        notes.waits("bfd", f"no node runs BFD port {port.name}: nobody watches the pods")
+    found = {family: addresses.of_family(port.ip, family) for family in network.families}
     peers = {family: ip for family, ip in found.items() if ip}
     for family in network.families:
         if family not in peers:
-            notes.done("bfd", f"IPv{family} is not watched: BFD port {port.status_name} has no IPv{family} address")
-    return Watch(enabled=True, port=port.status_name, peers=peers, before=rows)
+            notes.done("bfd", f"IPv{family} is not watched: BFD port {port.name} has no IPv{family} address")
+    return Watch(enabled=True, port=port.name, peers=peers, spared=spared)
+
+
+def _port(world: World, name: str, ours: VpcBfdStatus | None) -> VpcBfdStatus:
+    """The BFD port of a Vpc, as its status has it; where the Vpc has no such field, as we have made it."""
+    vpc = world.find(Vpc, name)
+    port = vpc.bfd_port if vpc is not None else None
+    if port is None:
+        return VpcBfdStatus()
+    if port.annotated:
+        return ours or VpcBfdStatus()
+    return VpcBfdStatus(name=port.status_name, ip=port.status_ip)
 
 
 def nexthop(world: World, gateway: str, watching: Watch, member: Member, family: str) -> Nexthop:
@@ -78,9 +102,24 @@ def nexthop(world: World, gateway: str, watching: Watch, member: Member, family:
         return Nexthop(ip=ip, up=True, watched=False)
     session = world.session(gateway, ip)
     if session is None or not session.been_up:
-        has_traffic = _has_traffic(watching.before, ip)
-        return Nexthop(ip=ip, up=has_traffic, watched=not has_traffic)
-    return Nexthop(ip=ip, up=session.status == _UP, held=session.held, watched=True)
+        spared = ip in watching.spared
+        return Nexthop(ip=ip, up=spared, watched=not spared)
+    up = session.status == _UP
+    return Nexthop(ip=ip, up=up, held=session.held, lost=not up, watched=True)
+
+
+def choose(able: list[Nexthop], leaving: list[Nexthop]) -> Choice:
+    """Whom traffic goes to, of the pods that can take it; those that are leaving only where no other does.
+
+    When all of them seem to have died at once it is the observer that stood still: then all go on, and rows refer to no
+    session, since OVN takes what refers to one that is down out of service. Where none has ever been up they start.
+    """
+    if up := best(able) or best(leaving):
+        return Choice(nexthops=tuple(up))
+    if not any(item.lost for item in (*able, *leaving)):
+        return Choice()
+    unwatched = (msgspec.structs.replace(item, watched=False) for item in able or leaving)
+    return Choice(nexthops=tuple(unwatched), panic=True)
 
 
 def best(found: list[Nexthop]) -> list[Nexthop]:
@@ -152,7 +191,14 @@ def note(world: World, gateway: str, watching: Watch, serving: tuple[Member, ...
                 notes.waits("bfd", f"the BFD session with pod {member.name} ({ip}) {text}")
 
 
-def _has_traffic(before: NbRows, ip: str) -> bool:
-    """Whether the rows before send traffic there without a look at BFD."""
-    by_route = any(route.nexthop == ip and not route.bfd and not route.route_table for route in before.static_routes)
-    return by_route or any(ip in policy.nexthops and ip not in policy.bfd_sessions for policy in before.policies)
+def spare(before: NbRows | None, spared: tuple[str, ...]) -> tuple[str, ...]:
+    """The pods that have traffic by the rows before without a look at BFD, because they had it when BFD came. Sorted.
+
+    In panic mode rows do not look at BFD either. But that is of pods with a session, and that were not `spared` before.
+    """
+    if before is None:
+        return ()
+    routes = {route.nexthop for route in before.static_routes if not route.bfd and not route.route_table}
+    by_policy = {ip for policy in before.policies for ip in policy.nexthops if ip not in policy.bfd_sessions}
+    watched = {session.dst_ip for session in before.sessions}.difference(spared)
+    return tuple(sorted((routes | by_policy) - watched))

@@ -1,16 +1,19 @@
 """Who claims which source: of several gateways of one VPC that name the same CIDR the oldest has it."""
 
 from veg_planner.plan.basis import kept
-from veg_planner.plan.network import vpc_of
+from veg_planner.plan.contest import refused
 from veg_planner.plan.notes import Notes
 from veg_planner.plan.sources import blocks
 from veg_planner.plan.subject import living
-from veg_planner.spec import Spec
+from veg_planner.spec import Spec, vpc_of
 from veg_planner.world import World
 
 
 def owners(world: World, vpc: str) -> dict[str, str]:
-    """CIDR -> the oldest gateway of the VPC that claims it. One that is being deleted claims nothing any more."""
+    """CIDR -> the oldest gateway of the VPC that claims it.
+
+    One that is being deleted claims nothing any more, and one that is left to another controller claims nothing at all.
+    """
     found: dict[str, str] = {}
     for gateway in world.gateways():
         for cidr in _claimed(world, gateway, vpc):
@@ -25,7 +28,7 @@ def first_selecting(world: World, vpc: str) -> str:
 
 def _selects(world: World, gateway: str, vpc: str) -> bool:
     subject, spec = living(world, gateway), world.spec(gateway)
-    if subject is None:
+    if subject is None or refused(world, subject):
         return False
     now = isinstance(spec, Spec) and bool(spec.selectors) and vpc_of(spec, world.settings) == vpc
     basis = subject.basis
@@ -37,7 +40,7 @@ def _selects(world: World, gateway: str, vpc: str) -> bool:
 def _claimed(world: World, gateway: str, vpc: str) -> list[str]:
     """What it names; one that goes on with what it was last planned from claims that, and nothing newer."""
     subject = living(world, gateway)
-    if subject is None:
+    if subject is None or refused(world, subject):
         return []
     if (before := kept(world, subject)) is not None:
         return [source.cidr for source in before.sources] if before.network.vpc == vpc else []

@@ -1,7 +1,7 @@
 """What `plan` returns: an intent without its place in history, and its report's sentences."""
 
 from veg_contracts.base import Value
-from veg_contracts.intent import GatewayStatus, NbRows, PodConfig, Step, VpcBfdStatus, Workload
+from veg_contracts.intent import Condition, GatewayStatus, NbRows, PodConfig, Step, VpcBfdStatus, Workload
 from veg_planner.state import Basis, LocalGroup, Selecting
 
 
@@ -17,6 +17,7 @@ class Draft(Value, frozen=True, kw_only=True):
     workload: Workload | None = None
     finalizer: bool = False
     status: GatewayStatus | None = None
+    conflict: Condition | None = None
     config: PodConfig | None = None
     vpc_status: VpcBfdStatus | None = None
 

@@ -3,10 +3,10 @@
 import msgspec
 
 from veg_contracts import names
-from veg_contracts.intent import GatewayStatus, Intent, NbRows, Part, Source
+from veg_contracts.intent import GatewayStatus, Intent, NbRows, Part, Source, Step
 from veg_contracts.objects import Pod
 from veg_planner.plan import basis as bases
-from veg_planner.plan import bfd, claims, pods, progress, routing
+from veg_planner.plan import bfd, claims, contest, pods, progress, routing, stability
 from veg_planner.plan import config as pod_config
 from veg_planner.plan.draft import Draft, Plan
 from veg_planner.plan.notes import Notes
@@ -24,6 +24,9 @@ def plan_gateway(world: World, gateway: str) -> Plan:
     notes, subject = Notes(), living(world, gateway)
     if subject is None:
         return removal(world, gateway, world.intent(gateway), notes)
+    if (held := contest.hold(world, subject, notes)) is not None:
+        return held
+    stability.note(world, gateway, notes)
     now = bases.resolve(world, subject, notes)
     if now is not None:
         return _planned(world, subject, now, notes)
@@ -36,7 +39,8 @@ def _planned(world: World, subject: Subject, basis: Basis, notes: Notes) -> Plan
     gateway, uid, spec, network, wanted = subject.gateway, subject.uid, basis.spec, basis.network, basis.sources
     team = pods.members(world, gateway.key, uid, network, notes)
     before = subject.last.nb if subject.last is not None else None
-    watching = bfd.watch(world, spec, network, before, notes)
+    spared = bfd.spare(before, subject.basis.spared if subject.basis is not None else ())
+    watching = bfd.watch(world, spec, network, spared, notes)
     owners = claims.owners(world, network.vpc)
     taken = routing.Wanted(
         sources=_own(gateway.key, wanted, owners, notes),
@@ -83,7 +87,7 @@ def _planned(world: World, subject: Subject, basis: Basis, notes: Notes) -> Plan
     return Plan(
         draft=msgspec.structs.replace(draft, status=new),
         steps=notes.steps,
-        basis=basis,
+        basis=msgspec.structs.replace(basis, spared=spared if watching.enabled else ()),
         selecting=Selecting(router=network.router, created_at=gateway.created_at, selectors=spec.selectors)
         if spec.selectors
         else None,
@@ -119,22 +123,23 @@ def _own(gateway: str, wanted: tuple[Source, ...], owners: dict[str, str], notes
 def _going_on(world: World, subject: Subject, basis: Basis, notes: Notes) -> Plan:
     """Nothing can be planned from what there is now: what there was goes on, with the pods and sessions of now.
 
-    No pod is rolled. What is wrong is in the status; what is awaited of the pods is in the report alone.
+    No pod is rolled. Status: what is wrong, and panic mode. What is awaited of the pods is in the report alone.
     """
     beside = Notes()
     beside.done("kept", "goes on with the spec and the networks that it was last planned from")
     plan = _planned(world, subject, basis, beside)
+    panic = (step for step in beside.steps if step.topic == bfd.PANIC)
     draft = msgspec.structs.replace(
         plan.draft,
         workload=subject.last.workload if subject.last is not None else None,
-        status=_saying_why(plan.draft.status, subject, notes),
+        status=_saying_why(plan.draft.status, subject, (*notes.steps, *panic)),
     )
     return msgspec.structs.replace(plan, draft=draft, steps=(*notes.steps, *beside.steps))
 
 
-def _saying_why(known: GatewayStatus | None, subject: Subject, notes: Notes) -> GatewayStatus:
+def _saying_why(known: GatewayStatus | None, subject: Subject, steps: tuple[Step, ...]) -> GatewayStatus:
     """The status with what keeps the gateway from being planned."""
-    new = status(subject.gateway, 0, subject.gateway.name, (), notes.steps)
+    new = status(subject.gateway, 0, subject.gateway.name, (), steps)
     if known is None:
         return new
     return msgspec.structs.replace(known, ready=new.ready, phase=new.phase, conditions=new.conditions)
@@ -143,7 +148,7 @@ def _saying_why(known: GatewayStatus | None, subject: Subject, notes: Notes) -> 
 def _kept(world: World, subject: Subject, notes: Notes) -> Plan:
     """Nothing can be planned, and it is not known what it ever was planned from: what there was stays as it was."""
     last = subject.last
-    new = _saying_why(last.status if last is not None else None, subject, notes)
+    new = _saying_why(last.status if last is not None else None, subject, notes.steps)
     draft = Draft(
         gateway=subject.gateway.key,
         gateway_uid=subject.uid,

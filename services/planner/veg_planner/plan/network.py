@@ -1,19 +1,13 @@
 """Where a gateway stands: its VPC's router, its internal and external subnet, and the attachment between them."""
 
 from veg_contracts import addresses
-from veg_contracts.configuration import PlannerSettings
 from veg_contracts.objects import NetworkAttachment, Subnet, Vpc
 from veg_planner.plan.notes import Notes
-from veg_planner.spec import Spec
+from veg_planner.spec import Spec, vpc_of
 from veg_planner.state import Network
 from veg_planner.world import World
 
-__all__ = ["Network", "resolve", "vpc_of"]
-
-
-def vpc_of(spec: Spec, settings: PlannerSettings) -> str:
-    """The name of the gateway's VPC. The only place that knows what an empty `spec.vpc` means."""
-    return spec.vpc or settings.default_vpc
+__all__ = ["Network", "resolve"]
 
 
 def resolve(world: World, spec: Spec, notes: Notes) -> Network | None:

@@ -25,6 +25,8 @@ def removal(world: World, gateway: str, last: Intent | None, notes: Notes) -> Pl
     uid = stored.uid if stored is not None else last.gateway_uid if last is not None else ""
     if last is not None and last.gateway_uid != uid:
         last = None
+    if last is not None and not last.finalizer and last.workload is None and (last.nb or NbRows()).empty:
+        last = None  # nothing of it is ours: another controller's pods are not awaited
     out_of_ovn = last is None or _out_of_ovn(world, last, notes)
     pods_gone = out_of_ovn and (last is None or _pods_gone(world, last, notes))
     if pods_gone:
@@ -68,13 +70,12 @@ def _out_of_ovn(world: World, last: Intent, notes: Notes) -> bool:
 
 
 def _pods_gone(world: World, last: Intent, notes: Notes) -> bool:
+    if not last.generations.workload:
+        return True  # there never was one: pods with its labels are another controller's
     # The workload of the intent before last is known by its labels: names may have changed since.
     left = [stored.object.key for stored in world.pods_of(last.gateway)]
-    left += [
-        stored.object.key
-        for stored in world.objects(Deployment.KIND)
-        if isinstance(stored.object, Deployment) and stored.object.owner_uid == last.gateway_uid
-    ]
+    deployments = (stored.object for stored in world.objects(Deployment.KIND) if isinstance(stored.object, Deployment))
+    left += [each.key for each in deployments if each.owner_uid == last.gateway_uid and not each.foreign]
     if left:
         notes.waits("removal", f"waits for {', '.join(sorted(left))} to be gone")
     return not left

@@ -5,10 +5,14 @@ from typing import Final
 from veg_contracts import names
 from veg_contracts.intent import Condition, GatewayStatus, Step, WorkloadStatus
 from veg_contracts.objects import EgressGateway
+from veg_planner.plan import contest, stability
+from veg_planner.plan.bfd import PANIC
 from veg_planner.plan.pods import Member
 
 _MESSAGE_LENGTH_MAX: Final = 2000
 _INVALID_TOPICS: Final = frozenset({"spec"})
+# What keeps nothing from being ready, and is told all the same: a source takes another way than the settings say.
+_TOLD_TOPICS: Final = frozenset({"form"})
 
 
 def status(
@@ -17,10 +21,13 @@ def status(
     """The status; the times of its conditions are given to it when it differs from the last one."""
     blocking = [step for step in steps if step.state in ("waits", "refused")]
     ready = not blocking and not gateway.deleting
+    remarks = [step.text for step in steps if step.state == "done" and step.topic in _TOLD_TOPICS]
     conditions = (
         _validated(gateway, steps),
         *_acted_on(gateway, steps),
-        _ready(gateway, blocking, len(serving)),
+        *_stable(gateway, steps),
+        *_contested(gateway, steps),
+        _ready(gateway, blocking, len(serving), remarks),
     )
     return GatewayStatus(
         replicas=replicas,
@@ -52,14 +59,29 @@ def _acted_on(gateway: EgressGateway, steps: tuple[Step, ...]) -> tuple[Conditio
     return (_condition(gateway, "ActedOn", "False", "NotYetActedOn", texts),) if texts else ()
 
 
-def _ready(gateway: EgressGateway, blocking: list[Step], serving: int) -> Condition:
+def _stable(gateway: EgressGateway, steps: tuple[Step, ...]) -> tuple[Condition, ...]:
+    """Only present while somebody else changes our rows again and again."""
+    texts = [step.text for step in steps if step.topic == stability.TOPIC]
+    return (_condition(gateway, "Stable", "False", "RepairedRepeatedly", texts),) if texts else ()
+
+
+def _contested(gateway: EgressGateway, steps: tuple[Step, ...]) -> tuple[Condition, ...]:
+    """Only present while another controller reconciles the gateway, too."""
+    texts = [step.text for step in steps if step.topic == contest.TOPIC]
+    return (_condition(gateway, names.CONFLICT, "True", names.REASON_OTHER, texts),) if texts else ()
+
+
+def _ready(gateway: EgressGateway, blocking: list[Step], serving: int, remarks: list[str]) -> Condition:
     if gateway.deleting:
         return _condition(gateway, "Ready", "False", "Deleting", [step.text for step in blocking])
     if not blocking:
-        return _condition(gateway, "Ready", "True", "ReconcileSuccess", [f"{serving} pods serve"])
+        return _condition(gateway, "Ready", "True", "ReconcileSuccess", [f"{serving} pods serve", *remarks])
+    # First: it is about traffic that flows at this moment.
+    panic = [step for step in blocking if step.topic == PANIC]
     refused = any(step.state == "refused" for step in blocking)
-    reason = "ReconcileRefused" if refused else "Processing"
-    return _condition(gateway, "Ready", "False", reason, [step.text for step in blocking])
+    reason = names.REASON_PANIC if panic else names.REASON_REFUSED if refused else "Processing"
+    texts = [step.text for step in (*panic, *(step for step in blocking if step.topic != PANIC))]
+    return _condition(gateway, "Ready", "False", reason, texts)
 
 
 def _condition(gateway: EgressGateway, kind: str, state: str, reason: str, texts: list[str]) -> Condition:

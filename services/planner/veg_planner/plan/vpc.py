@@ -1,20 +1,21 @@
 """The BFD port of a Vpc: its router port in OVN, the chassis that may run it, and `status.bfdPort`.
 
-A port that somebody else has made is left alone: what it is, its maker says in `status.bfdPort`.
+A port that somebody else has made is left alone: what it is, its maker says in `status.bfdPort`. It gets a stub peer of
+ours while a gateway uses it: without one, an OVN that lacks Kube-OVN's patch runs no session on it.
 """
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from veg_contracts import addresses, names
 from veg_contracts.intent import BfdRouterPort, Intent, NbRows, Part, VpcBfdStatus
-from veg_contracts.objects import Node, Vpc
+from veg_contracts.objects import BfdPort, Node, Vpc
 from veg_planner.plan.draft import Draft, Plan
 from veg_planner.plan.notes import Notes
 from veg_planner.selectors import matches
-from veg_planner.spec import Selector
+from veg_planner.spec import Selector, Spec, vpc_of
 from veg_planner.world import World
 
 # The document: without a nodeSelector at most three nodes.
@@ -28,13 +29,15 @@ def plan_vpc(world: World, name: str) -> Plan:
     vpc = stored.object if stored is not None and isinstance(stored.object, Vpc) else None
     uid = stored.uid if stored is not None else last.gateway_uid if last is not None else ""
     before = last if last is not None and last.gateway_uid == uid else None
-    port = vpc.bfd_port if vpc is not None and not vpc.deleting and world.settings.manage_bfd_ports else None
+    port = vpc.bfd_port if vpc is not None and not vpc.deleting else None
+    if vpc is not None and port is not None and not (port.annotated or world.settings.manage_bfd_ports):
+        return _peer(world, vpc, uid, notes)
     if vpc is None or port is None or not port.enabled:
-        notes.done("bfd port", "none is wanted, or it is not ours to make")
+        notes.done("bfd port", "none is wanted")
         gone = VpcBfdStatus() if vpc is not None and before is not None and before.vpc_status is not None else None
         return Plan(draft=Draft(gateway=name, gateway_uid=uid, nb=NbRows(), vpc_status=gone), steps=notes.steps)
-    networks = _networks(port.ip, notes)
-    selector = _selector(port.node_selector, notes)
+    networks = _networks(port, notes)
+    selector = _selector(port, notes)
     if not networks or not vpc.router or notes.of("refused"):
         if not vpc.router:
             notes.waits("bfd port", f'waits for the logical router of Vpc "{name}"')
@@ -54,6 +57,22 @@ def plan_vpc(world: World, name: str) -> Plan:
     wanted = VpcBfdStatus(name=names.bfd_port(name), ip=",".join(networks), nodes=tuple(node.name for node in nodes))
     status = _status(world, before, rows, wanted, notes)
     return Plan(draft=Draft(gateway=name, gateway_uid=uid, nb=rows, vpc_status=status), steps=notes.steps)
+
+
+def _peer(world: World, vpc: Vpc, uid: str, notes: Notes) -> Plan:
+    """A port that Kube-OVN makes: all that is ours is its stub peer, once it is there and somebody uses it."""
+    port, name = vpc.bfd_port, names.bfd_port(vpc.name)
+    specs = (world.spec(gateway) for gateway in world.gateways())
+    used = any(
+        isinstance(spec, Spec) and spec.bfd.enabled and vpc_of(spec, world.settings) == vpc.name for spec in specs
+    )
+    if not used or port is None or port.status_name != name:
+        notes.done("bfd port", "it is Kube-OVN's to make (VEG_MANAGE_BFD_PORTS)")
+        return Plan(draft=Draft(gateway=vpc.name, gateway_uid=uid, nb=NbRows()), steps=notes.steps)
+    notes.done("bfd port", f"router port {name} is Kube-OVN's: it gets a stub peer, and is used as it is")
+    peer = BfdRouterPort(name=name, mac="", networks=(), chassis=(), peer_only=True)
+    rows = NbRows(bfd_port=peer)  # a switch hangs on no router
+    return Plan(draft=Draft(gateway=vpc.name, gateway_uid=uid, nb=rows), steps=notes.steps)
 
 
 def _kept(name: str, uid: str, before: Intent | None, notes: Notes) -> Plan:
@@ -82,24 +101,30 @@ def _status(
     return wanted
 
 
-def _networks(text: str, notes: Notes) -> tuple[str, ...]:
+def _networks(port: BfdPort, notes: Notes) -> tuple[str, ...]:
     """The addresses of the port, IPv4 first."""
+    field, text = f"annotation {names.ANNOTATION_BFD_PORT}" if port.annotated else "spec.bfdPort.ip", port.ip
     try:
         found = addresses.families(text)
     except ValueError:
         found = ()
     if not found or "/" in text:
-        notes.refused("bfd port", f'spec.bfdPort.ip: {text!r}: an address "v4", "v6" or "v4,v6" is needed')
+        notes.refused("bfd port", f'{field}: {text!r}: an address "v4", "v6" or "v4,v6" is needed')
         return ()
     return tuple(addresses.of_family(text, family) for family in addresses.FAMILIES if family in found)
 
 
-def _selector(raw: dict[str, Any] | None, notes: Notes) -> Selector:
+def _selector(port: BfdPort, notes: Notes) -> Selector:
     try:
-        return msgspec.convert(raw or {}, Selector)
+        return msgspec.convert(port.node_selector or {}, Selector)
     except msgspec.ValidationError as error:
-        text = re.sub(r" - at `\$(.*)`", r" at spec.bfdPort.nodeSelector\1", str(error))
-        notes.refused("bfd port", f"spec.bfdPort.nodeSelector: {raw!r}: {text}")
+        if port.annotated:
+            value = (port.node_selector or {}).get("matchLabels")
+            text = f'annotation {names.ANNOTATION_BFD_PORT_NODES}: {value!r}: "key=value,key=value" is needed'
+        else:
+            reason = re.sub(r" - at `\$(.*)`", r" at spec.bfdPort.nodeSelector\1", str(error))
+            text = f"spec.bfdPort.nodeSelector: {port.node_selector!r}: {reason}"
+        notes.refused("bfd port", text)
         return Selector()
 
 

@@ -27,6 +27,8 @@ _DRAIN_S: Final = 20
 _GRACE_S: Final = 30
 _DRAIN: Final = {"preStop": {"exec": {"command": ["gw-agent", "drain", "--timeout", str(_DRAIN_S)]}}}
 
+_RESOURCES: Final = {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}}
+
 
 def deployment_name(gateway: EgressGateway, spec: Spec) -> str:
     return f"{spec.prefix}{gateway.name}"
@@ -42,7 +44,12 @@ def workload(gateway: EgressGateway, uid: str, spec: Spec, network: Network, set
             "namespace": gateway.namespace,
             "labels": labels,
             "ownerReferences": [
-                {"apiVersion": names.API_VERSION, "kind": names.KIND, "name": gateway.name, "uid": uid},
+                {
+                    "apiVersion": names.api_version(settings.api_group),
+                    "kind": names.KIND,
+                    "name": gateway.name,
+                    "uid": uid,
+                },
             ],
         },
         "spec": {
@@ -101,7 +108,7 @@ def _pod_spec(gateway: EgressGateway, uid: str, spec: Spec, settings: PlannerSet
     if spec.bfd.enabled:
         pod["containers"].append(_speaker_container(spec.image or settings.image, mounts[1:]))
     if spec.tolerations:
-        pod["tolerations"] = list(spec.tolerations)
+        pod["tolerations"] = [msgspec.to_builtins(toleration) for toleration in spec.tolerations]
     return pod
 
 
@@ -109,7 +116,7 @@ def _gateway_container(spec: Spec) -> dict[str, Any]:
     return {
         "name": "gateway",
         "command": ["gw-agent", "run"],
-        "resources": spec.resources or {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},
+        "resources": msgspec.to_builtins(spec.resources) or _RESOURCES,
         "lifecycle": _DRAIN,
         "readinessProbe": {
             "exec": {"command": ["gw-agent", "ready"]},
@@ -127,7 +134,10 @@ def _gateway_container(spec: Spec) -> dict[str, Any]:
 
 
 def _speaker_container(image: str, mounts: list[dict[str, str]]) -> dict[str, Any]:
-    """The BFD speaker. It has no CPU limit: a throttled speaker looks like a dead gateway."""
+    """The BFD speaker. It has no CPU limit: a throttled speaker looks like a dead gateway, and so does a starved one.
+
+    What it asks for is a share for the moment in which everything on the node wants to run, not what it uses.
+    """
     return {
         "name": "bfdd",
         "image": image,
@@ -135,7 +145,7 @@ def _speaker_container(image: str, mounts: list[dict[str, str]]) -> dict[str, An
         "command": ["bfdd"],
         "env": [{"name": "VEG_BFD_DIR", "value": _SHARED_DIR}],
         "volumeMounts": mounts,
-        "resources": {"requests": {"cpu": "20m", "memory": "24Mi"}, "limits": {"memory": "64Mi"}},
+        "resources": {"requests": {"cpu": "200m", "memory": "24Mi"}, "limits": {"memory": "64Mi"}},
         "lifecycle": _DRAIN,
         "livenessProbe": {
             "exec": {"command": ["bfdd-control", "live"]},

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from veg_lab.mini_kube_ovn.behaviours import BEHAVIOURS, named
-from veg_lab.mini_kube_ovn.desired import PortGroup, Router, RouterPort
+from veg_lab.mini_kube_ovn.desired import PortGroup, Router, RouterPort, Switch
 from veg_lab.mini_kube_ovn.occasion import Occasion
-from veg_lab.mini_kube_ovn.sweep import doomed_policy, doomed_port_group, doomed_route
+from veg_lab.mini_kube_ovn.sweep import doomed_policy, doomed_port_group, doomed_route, doomed_switch
 from veg_lab.mini_kube_ovn.vpcs import Route
 
 OWN = Route("192.168.0.0/24", "192.168.0.1", "src-ip")
@@ -67,3 +67,13 @@ def test_a_start_deletes_port_groups_that_nobody_is_known_for(version: str) -> N
     assert not doomed("ovn.sg.web", start, sg="web")
     assert not doomed("node.worker", start)
     assert not doomed_port_group(SimpleNamespace(name="x", external_ids={}), wanted, start, named("1.17"))
+
+
+def test_a_start_deletes_switches_that_no_subnet_asks_for() -> None:
+    start, wanted = Occasion(start=True), (Switch("subnet1", ()),)
+    stub, vendor = (SimpleNamespace(name="bfd@vpc1", external_ids=ids) for ids in ({}, {"vendor": "kube-ovn"}))
+    known = SimpleNamespace(name="subnet1", external_ids={})
+    assert versions(lambda each: doomed_switch(stub, wanted, start, each)) == ["1.14", "1.17"]
+    assert versions(lambda each: doomed_switch(vendor, wanted, start, each)) == ["1.13", "1.14", "1.17"]
+    assert versions(lambda each: doomed_switch(known, wanted, start, each)) == []
+    assert versions(lambda each: doomed_switch(stub, wanted, Occasion(), each)) == []

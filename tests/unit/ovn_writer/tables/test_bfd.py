@@ -3,6 +3,7 @@
 import msgspec
 
 from veg_contracts.intent import BfdSession
+from veg_contracts.names import owner_ids
 from veg_ovn_writer.tables import BFD
 
 SESSION = BfdSession(family="4", logical_port="bfd@vpc1", dst_ip="192.168.0.2", min_rx=1000, min_tx=900, detect_mult=3)
@@ -15,7 +16,7 @@ def test_the_documents_row() -> None:
         "min_rx": (1000,),
         "min_tx": (900,),
         "detect_mult": (3,),
-        "external_ids": {"af": "4", "vendor": "kube-ovn", "vpc-egress-gateway": "default/gateway2"},
+        "external_ids": owner_ids("default/gateway2", "4"),
     }
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from veg_contracts.intent import StaticRoute
+from veg_contracts.names import route_owner_ids
 from veg_ovn_writer.tables.logical_router_static_route import LogicalRouterStaticRoute
 
 TABLE = LogicalRouterStaticRoute()
@@ -25,7 +26,7 @@ def test_the_documents_row() -> None:
         "options": {"ecmp_symmetric_reply": "true"},
         "selection_fields": ("ip_src",),
         "bfd": (),
-        "external_ids": {"vpc-egress-gateway": "default/gateway1", "af": "4"},
+        "external_ids": route_owner_ids("default/gateway1", "4"),
     }
 
 

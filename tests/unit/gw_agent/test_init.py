@@ -1,0 +1,23 @@
+"""What starts with a pod, or every few seconds in it, imports only what it needs."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        ("import veg_gw_agent.init", {"pyroute2", "structlog", "nats", "asyncio", "argparse"}),
+        (
+            "from veg_gw_agent.main import main; assert main(['ready']) == 1",
+            {"pyroute2", "structlog", "nats", "asyncio", "argparse", "msgspec", "pathlib", "typing"},
+        ),
+        ("import veg_runtime.logs", {"rich"}),
+    ],
+)
+def test_it_imports_little(code: str, absent: set[str]) -> None:
+    script = f"import sys; before = set(sys.modules); {code}; print(*(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert not absent & set(done.stdout.split())

@@ -1,0 +1,100 @@
+"""Whose BFD port it is: ours by `Vpc.spec.bfdPort` or by annotation, or Kube-OVN's, which gets a stub peer."""
+
+import msgspec
+from support.simulation import GATEWAY, SETTINGS, Simulation
+from unit.planner.test_bfd import NODES, ONE, PEER, TWO, node, vpc
+
+from veg_contracts.commands import EnsureVpcStatus
+from veg_contracts.events import PlannerConfigured
+from veg_contracts.intent import BfdRouterPort, NbRows
+from veg_contracts.objects import Vpc
+
+BFD = {"enabled": True}
+PEER_ONLY = BfdRouterPort(name="bfd@ovn-cluster", mac="", networks=(), chassis=(), peer_only=True)
+
+
+def prepared(seen: Vpc, **settings: object) -> Simulation:
+    """Nodes, and a gateway with BFD whose two pods run, beside that Vpc."""
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.happen(PlannerConfigured(settings=msgspec.structs.replace(SETTINGS, **settings)))
+    for name in NODES:
+        simulation.see(node(name))
+    simulation.see(seen)
+    simulation.create(replicas=2, bfd=BFD)
+    simulation.answer_all()
+    simulation.start_pods(2)
+    simulation.report_config(2)
+    simulation.answer_all()
+    return simulation
+
+
+def sessions(simulation: Simulation) -> list[tuple[str, str]]:
+    return [(row.logical_port, row.dst_ip) for row in simulation.rows[GATEWAY].sessions]
+
+
+def test_k7_a_port_by_annotation_is_made_and_used_though_the_vpc_has_no_status_for_it() -> None:
+    simulation = prepared(vpc(annotated=True), manage_bfd_ports=False)
+    port = simulation.rows["ovn-cluster"].bfd_port
+    assert port is not None
+    assert (port.networks, port.peer_only) == ((PEER,), False)
+    assert sessions(simulation) == [("bfd@ovn-cluster", ONE), ("bfd@ovn-cluster", TWO)]
+    for ip in (ONE, TWO):
+        simulation.session(ip, "up")
+    simulation.answer_all()
+    simulation.report_config(2)
+    simulation.answer_all()
+    assert simulation.status().ready, simulation.message()
+    told = len(simulation.commands(EnsureVpcStatus))
+    simulation.see(vpc(annotated=True, ip=f"{PEER},fd00::255"))
+    simulation.answer_all()
+    simulation.see(vpc(annotated=True, ip=f"{PEER},fd00::255", node_selector={}))
+    assert len(simulation.commands(EnsureVpcStatus)) == told + 1, "what the API server drops is not written again"
+
+
+def test_k7_the_status_names_both_ways_to_a_port() -> None:
+    simulation = prepared(Vpc(name="ovn-cluster", router="ovn-cluster", default_subnet="ovn-default"))
+    assert "set its spec.bfdPort.enabled and spec.bfdPort.ip" in simulation.message()
+    assert "its annotation vpc-egress-gateway.io/bfd-port" in simulation.message()
+
+
+def test_k7_a_malformed_annotation_is_named() -> None:
+    simulation = prepared(vpc(annotated=True))
+    simulation.see(vpc(annotated=True, ip="10.255/x"))
+    report = simulation.world.report("ovn-cluster")
+    assert report is not None
+    text = 'annotation vpc-egress-gateway.io/bfd-port: \'10.255/x\': an address "v4", "v6" or "v4,v6" is needed'
+    assert [step.text for step in report.steps if step.state == "refused"] == [text]
+
+
+def test_k7_the_annotation_may_name_the_nodes() -> None:
+    simulation = prepared(vpc(annotated=True, node_selector={"matchLabels": {"egress": "yes"}}))
+    simulation.see(node("n4", labels={"egress": "yes"}))
+    simulation.answer_all()
+    assert simulation.rows["ovn-cluster"].bfd_port.chassis == ("chassis-n4",)  # type: ignore[union-attr]
+    simulation.see(vpc(annotated=True, node_selector={"matchLabels": "egress"}))
+    report = simulation.world.report("ovn-cluster")
+    assert report is not None
+    text = "annotation vpc-egress-gateway.io/bfd-port-node-selector: 'egress': \"key=value,key=value\" is needed"
+    assert [step.text for step in report.steps if step.state == "refused"] == [text]
+
+
+def test_a_port_of_kube_ovn_gets_a_stub_peer_while_a_gateway_uses_it() -> None:
+    theirs = vpc(status_name="bfd@ovn-cluster", status_ip=PEER)
+    simulation = prepared(theirs, manage_bfd_ports=False)
+    assert simulation.rows["ovn-cluster"] == NbRows(bfd_port=PEER_ONLY)
+    assert simulation.commands(EnsureVpcStatus) == [], "its status is its maker's"
+    assert sessions(simulation) == [("bfd@ovn-cluster", ONE), ("bfd@ovn-cluster", TWO)]
+    simulation.create(replicas=2, bfd={"enabled": False}, generation=2)
+    simulation.answer_all()
+    assert simulation.rows.get("ovn-cluster", NbRows()).empty
+
+
+def test_nothing_is_written_beside_a_port_of_kube_ovn_that_no_gateway_uses() -> None:
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.happen(PlannerConfigured(settings=msgspec.structs.replace(SETTINGS, manage_bfd_ports=False)))
+    simulation.see(vpc(status_name="bfd@ovn-cluster", status_ip=PEER))
+    simulation.create()
+    simulation.answer_all()
+    assert "ovn-cluster" not in simulation.rows
