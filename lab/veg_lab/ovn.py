@@ -101,7 +101,7 @@ def configure_switch(lab: Lab) -> None:
     """One chassis (its tunnel end on the loopback, as there is no second one) and the userspace bridge."""
     settings = {
         "system-id": CHASSIS,
-        # It stands for the first node: of several chassis in an HA group only the highest one runs a BFD session.
+        # It stands for the first node, which comes first in every HA group that is in the order of names.
         "hostname": BASE_NODES[0].name,
         "ovn-remote": lab.sb_remote,
         "ovn-encap-type": "geneve",

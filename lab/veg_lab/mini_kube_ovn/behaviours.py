@@ -56,7 +56,9 @@ class Behaviour:
     own_gateways: OwnGateways | None = None
 
 
-# `reference` is the cluster of the document: nothing is done to anybody, and all nodes are served by one chassis.
+# `reference` is the cluster of the document: nothing is done to anybody, and all nodes name the one chassis that is
+# alive. An HA group with more than one member runs no BFD session while no tunnel to another chassis is up, even if its
+# highest member lives: with a chassis per node only a group of that one alone has sessions.
 BEHAVIOURS: Mapping[str, Behaviour] = {
     each.name: each
     for each in (

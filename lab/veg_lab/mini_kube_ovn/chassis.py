@@ -57,7 +57,7 @@ class EnsureChassis(command.BaseCommand):  # type: ignore[misc] # ovsdbapp ships
 
     def run_idl(self, txn: Any) -> None:
         present = {row.name: row for row in self.api.tables["Chassis"].rows.values()}
-        wanted = {chassis_name(node): node for node in nameless(self._nodes)}
+        wanted = {chassis_name(node): node for node in without_process(self._nodes)}
         for name in present.keys() - wanted.keys():
             if name.startswith(chassis_name("")):
                 present[name].delete()
@@ -75,7 +75,7 @@ class EnsureChassis(command.BaseCommand):  # type: ignore[misc] # ovsdbapp ships
         chassis.name, chassis.hostname, chassis.encaps = name, node, [encap]
 
 
-def nameless(nodes: Iterable[str]) -> list[str]:
+def without_process(nodes: Iterable[str]) -> list[str]:
     """The nodes whose chassis no process makes. That of the first one may be away for a while, and is not replaced."""
     return sorted(node for node in nodes if node != BASE_NODES[0].name)
 
