@@ -12,6 +12,8 @@ import psycopg
 import yaml
 from psycopg.rows import dict_row
 
+from veg_lab import control_plane, netns, ovn, paths
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "lab" / "examples"
 GATEWAY_LABEL = "ovn.kubernetes.io/vpc-egress-gateway"
@@ -64,9 +66,10 @@ class Lab:
         Raises:
             LabCommandError: it failed.
         """
+        argv, environment = self._program(words)
         done = subprocess.run(
-            self.command(*words),
-            env=self.environment,
+            argv,
+            env=environment,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
@@ -77,6 +80,19 @@ class Lab:
         if done.returncode != 0:
             raise LabCommandError(f"lab/lab {' '.join(words)}: exit {done.returncode}: {done.stderr}{done.stdout}")
         return done.stdout
+
+    def _program(self, words: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
+        """What `lab/lab` becomes for the commands that are called all the time, without the interpreter before it."""
+        made = paths.Lab(self.name, Path(os.environ.get("VEG_CACHE") or "/var/cache/vpc-egress-gateway"))
+        inside = os.environ | made.environment()
+        match words:
+            case ("kubectl", verb, *_) if verb not in ("exec", "logs"):
+                return control_plane.kubectl(made, *words[1:]), inside
+            case ("nbctl", *rest):
+                argv = ovn.tool(made, "ovn-nbctl", f"--db={made.nb_remote}", *rest)
+                return [*netns.enter(made.namespace()), *argv], inside | ovn.environment(made)
+            case _:
+                return self.command(*words), self.environment
 
     def background(self, *words: str) -> "Background":
         return Background(
