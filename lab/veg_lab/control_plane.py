@@ -166,5 +166,7 @@ def _healthy(lab: Lab, port: int) -> probes.Probe:
 
 def kubectl(lab: Lab, *arguments: str, user: str = "admin") -> list[str]:
     """Words that run kubectl in the lab."""
-    words = [str(lab.kubernetes / "kubectl"), f"--kubeconfig={lab.kubeconfig(user)}", *arguments]
+    # All labs are at one address, by which kubectl names what it remembers of a server.
+    own = (f"--kubeconfig={lab.kubeconfig(user)}", f"--cache-dir={lab.run}/kubectl")
+    words = [str(lab.kubernetes / "kubectl"), *own, *arguments]
     return [*netns.enter(lab.namespace()), *words]

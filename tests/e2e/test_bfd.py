@@ -84,12 +84,14 @@ def test_the_route_list_is_the_documents(lab: Lab) -> None:
 
 @pytest.mark.usefixtures("gateway2")
 def test_list_bfd_is_the_documents(lab: Lab) -> None:
+    """And one key more: by the two that the document shows, Kube-OVN would take them for its own."""
+    owner = '"vpc-egress-gateway.io/owner"="default/gateway2"'
     rows = lab.nbctl("find", "bfd", 'external_ids:vpc-egress-gateway="default/gateway2"').strip().split("\n\n")
     wanted = [
         [
             "detect_mult         : 3",
             f'dst_ip              : "{ip}"',
-            'external_ids        : {af="4", vendor=kube-ovn, vpc-egress-gateway="default/gateway2"}',
+            f'external_ids        : {{af="4", vendor=kube-ovn, vpc-egress-gateway="default/gateway2", {owner}}}',
             f'logical_port        : "{PORT}"',
             "min_rx              : 1000",
             "min_tx              : 1000",
