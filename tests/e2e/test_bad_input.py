@@ -119,7 +119,8 @@ def test_deleted_while_half_built(lab: Lab, bad: str) -> None:
 
 def test_an_object_over_the_size_limit_is_named_and_stops_nobody(lab: Lab, bad: str) -> None:
     blocks = [f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in range(70_000)]
-    manifest = gateway_manifest(bad, policies=[{"ipBlocks": blocks}])
+    policies = [{"ipBlocks": blocks[start : start + 1000]} for start in range(0, len(blocks), 1000)]
+    manifest = gateway_manifest(bad, policies=policies)
     lab.kubectl("create", "-f", "-", stdin=json.dumps(manifest))
     eventually(lambda: "default/bad" in watcher_log(lab, "bytes"), 30, "the watcher names it")
     lab.kubectl("delete", "veg", bad, "--timeout=60s")
