@@ -104,7 +104,7 @@ def named(lab: Lab, *words: str) -> bool:
     [
         (["set", "Logical_Router_Policy", "ROW", "nexthops=10.16.0.250"], ["10.16.0.250", SOURCE]),
         (["set", "Logical_Router_Policy", "ROW", "external_ids:af=6"], ["external_ids", SOURCE]),
-        (["set", "Logical_Router_Policy", "ROW", "external_ids:vpc-egress-gateway=default/gone"], ["does not exist"]),
+        (["set", "Logical_Router_Policy", "ROW", f"{OWNER}=default/gone"], ["does not exist"]),
         (["lr-policy-del", "ovn-cluster", "ROW"], ["no policy", SOURCE]),
     ],
 )
@@ -159,7 +159,7 @@ def test_a_wrong_route_or_member_is_named(lab: Lab, custom: str, command: list[s
     ("command", "words"),
     [
         (["set", "BFD", "ROW", "min_rx=7"], ["min_rx"]),
-        (["set", "BFD", "ROW", "external_ids:vpc-egress-gateway=default/gone"], ["does not exist"]),
+        (["set", "BFD", "ROW", f"{OWNER}=default/gone"], ["does not exist"]),
         (["destroy", "BFD", "ROW"], ["has BFD sessions with []"]),
         (["clear", "Logical_Router_Static_Route", "ROW", "bfd"], ["the route", "refers to the BFD sessions with []"]),
         (["clear", "Logical_Router_Static_Route", "ROW", "bfd"], ["no static route refers to the BFD session"]),
