@@ -34,7 +34,8 @@ unit: setup ## Pure tests, in seconds
 
 functional: setup ## Each service against a real Postgres, NATS, ovsdb-server, API server, three tests at a time
 	@lab/lab assets
-	@$(PYTEST) tests/functional -n 3 --dist loadgroup
+	@$(PYTEST) tests/functional -n 3 --dist loadgroup -m "not timed"
+	@$(PYTEST) tests/functional -n 2 -m timed
 
 e2e: setup ## The whole system in a lab of its own, with real packets (about 19 min, plus 5 when Kubernetes is to be built)
 	@lab/lab assets

@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 from functional.servers import Database, Nats, Postgres
 
-# Tests of these have network namespaces of fixed names: they run one after the other, in one worker (pytest-xdist).
-_ONE_WORKER = ("gw_agent", "bfdd")
+# The tests of each of these share a control plane: one worker has it, and the others start none (pytest-xdist).
+_ONE_WORKER = ("kube_writer", "watcher")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones come first, so that no worker is left alone with one at the end."""
     for item in items:
         if item.path.parent.name in _ONE_WORKER:
-            item.add_marker(pytest.mark.xdist_group("network"))
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import pytest
 from functional.bfdd.frr import Frr
 from functional.bfdd.link import NEAR, PAIR, PAIR6, Link, Speaker, until
 
+pytestmark = pytest.mark.timed
+
 
 @pytest.fixture
 def frr(link: Link) -> Frr:

@@ -9,6 +9,8 @@ from functional.bfdd.link import NEAR, PAIR, PAIR6, Events, Link, Peer, Speaker,
 
 from veg_bfdd.packet import Diagnostic, State
 
+pytestmark = pytest.mark.timed
+
 ADMIN_DOWN, DOWN, INIT, UP = State
 TABLE = {
     DOWN: {ADMIN_DOWN: DOWN, DOWN: INIT, INIT: UP, UP: DOWN},

@@ -14,6 +14,8 @@ from functional.bfdd.link import BIN, FAR, NEAR, PAIR, PAIR6, Events, Link, Peer
 from veg_bfdd import control
 from veg_bfdd.packet import State
 
+pytestmark = pytest.mark.timed
+
 REVERSED = tuple((remote, local) for local, remote in (PAIR, PAIR6))
 BOTH = (PAIR, PAIR6)
 TIMES_OUT_S = 1.0  # 3 x 100 ms, and the rest for a busy machine; with the slow timers it would be 3 s

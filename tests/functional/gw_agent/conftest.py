@@ -8,7 +8,8 @@ from functional.gw_agent.pod import Agent, Bus, Config, Machine, Wait, make_conf
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    for path in (tmp_path, *tmp_path.parents[:2]):  # pytest's own are private, the agent is another user
+    # Those of pytest's user, its run and its worker (pytest-xdist) are private, and the agent is another user.
+    for path in (tmp_path, *tmp_path.parents[:3]):
         path.chmod(path.stat().st_mode | 0o055)  # adds only: with --basetemp a parent may be /tmp itself
     return tmp_path
 

@@ -105,7 +105,7 @@ def until(condition: Callable[[], T], what: str, deadline_s: float = DEADLINE_S)
     end = time.monotonic() + deadline_s
     while not (value := condition()):
         assert time.monotonic() < end, f"not within {deadline_s} s: {what}"
-        time.sleep(0.1)
+        time.sleep(0.02)
     return value
 
 
@@ -287,6 +287,7 @@ class Agent:
             "VEG_STATE_DIR": str(self.state),
             "VEG_BFD_DIR": str(self.shared),
             "VEG_RESYNC_S": "1",
+            "PYTHONPYCACHEPREFIX": os.environ["PYTHONPYCACHEPREFIX"],
         }
 
     def init(self) -> str:

@@ -44,6 +44,7 @@ def test_a_change_is_applied_at_once(machine: Machine, bus: Bus, agent: Agent, c
     internal = Route(destination="10.20.0.0/16", gateway="10.16.0.1", interface="eth0")
     bus.put(config(1, "10.16.0.0/16", "10.20.0.0/16", plain=("10.30.0.0/16",), routes=(internal,)))
     wait(lambda: machine.nat() == [rule("10.16.0.0/16"), rule("10.20.0.0/16")], "two rules, none without SNAT")
+    agent.applies(1)
     assert "10.20.0.0/16 via 10.16.0.1 dev eth0 proto 118" in machine.run("gateway", "ip", "route")
     ids = [f"agent/pod-uid/{generation}/applied" for generation in (1, 2, 3)]
     wait(lambda: bus.ids() == ids[:1], "a report")  # one that is not sent yet would give way to the next
@@ -51,6 +52,7 @@ def test_a_change_is_applied_at_once(machine: Machine, bus: Bus, agent: Agent, c
     bus.put(config(2, "10.16.0.0/16", "10.40.0.0/16", lingering=("10.20.0.0/16",), routes=(moved,)))
     rules = [rule("10.16.0.0/16"), rule("10.40.0.0/16"), rule("10.20.0.0/16")]
     wait(lambda: machine.nat() == rules, "the lingering source keeps its NAT", 3)
+    agent.applies(2)
     assert "10.20.0.0/16 via 10.16.0.2 dev eth0 proto 118" in machine.run("gateway", "ip", "route")
     wait(lambda: bus.ids() == ids[:2], "two reports")
     bus.put(config(3))
@@ -66,16 +68,19 @@ def test_dual_stack(machine: Machine, bus: Bus, agent: Agent, config: Config, wa
     both = ("10.16.0.0/16", "fd00:10:16::/112")
     bus.put(config(1, *both, families=("4", "6"), routes=(internal,)))
     wait(lambda: machine.nat("6") == [rule("fd00:10:16::/112")], "a rule for IPv6")
+    agent.applies(1)
     assert machine.nat() == [rule("10.16.0.0/16")]
     assert "fd00:10:20::/112 via fd00:10:16::1 dev eth0 proto 118" in machine.run("gateway", "ip", "-6", "route")
     machine.run("client", "ping", "-c1", "-W2", "fd00:172:17::1")
     moved = Route(destination="fd00:10:20::/112", gateway="fd00:10:16::2", interface="eth0")
     bus.put(config(2, *both, families=("4", "6"), routes=(moved,)))
     wait(lambda: "via fd00:10:16::2 dev eth0 proto 118" in machine.run("gateway", "ip", "-6", "route"), "moved")
+    agent.applies(2)
     assert "fd00:10:16::1" not in machine.run("gateway", "ip", "-6", "route")
     assert machine.policies() == ["ACCEPT", "ACCEPT"]
     bus.put(config(3, *both))
     wait(lambda: machine.nat("6") == [], "the family left")
+    agent.applies(3)
     assert machine.policies() == ["ACCEPT", "DROP"], "and is not forwarded without NAT"
     wait(lambda: "fd00:10:20::/112" not in machine.run("gateway", "ip", "-6", "route"), "its route too")
 
@@ -89,6 +94,7 @@ def test_what_somebody_changed_is_repaired(
     agent.start()
     rules = [rule("10.16.0.0/16"), rule("10.20.0.0/16")]
     wait(lambda: machine.nat() == rules, "applied")
+    agent.applies(1)
     tracking = "-A FORWARD -m conntrack --ctstate INVALID"
     assert tracking in machine.run("gateway", "iptables", "-t", "mangle", "-S")
     machine.run("gateway", "iptables", "-t", "mangle", "-F")

@@ -4,9 +4,12 @@ import subprocess
 import time
 
 import msgspec
+import pytest
 from functional.gw_agent.pod import BIN, GATEWAY, POD, Agent, Bus, Config, Machine, Wait
 
 from veg_contracts.intent import PodConfig
+
+pytestmark = pytest.mark.timed
 
 LEAVING = (f"default/{POD}", "default/gateway1-xyz")
 

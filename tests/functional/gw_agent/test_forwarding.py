@@ -95,6 +95,7 @@ def test_snat_wins_where_sources_lie_in_one_another(
     assert seen(machine, "10.20.0.9") == OWN
 
 
+@pytest.mark.timed
 def test_connections_go_on_when_snat_by_default_comes_and_goes(
     machine: Machine, config: Config, apply: Callable[[PodConfig], None]
 ) -> None:

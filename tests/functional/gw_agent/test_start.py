@@ -83,6 +83,7 @@ def test_nothing_is_forwarded_and_no_session_is_there_until_a_config_is_applied(
     wait(lambda: f"local={OWN} (p) remote={PEER}" in ask(agent.shared / "bfdd.sock", "status"), "a session")
 
 
+@pytest.mark.timed
 def test_a_failure_later_on_and_a_restart_close_nothing(
     machine: Machine, bus: Bus, agent: Agent, wanted: PodConfig, wait: Wait, breaks: Path
 ) -> None:

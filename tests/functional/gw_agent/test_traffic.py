@@ -3,8 +3,11 @@
 import re
 import subprocess
 
+import pytest
 from functional.gw_agent.pod import Agent, Bus, Config, Machine, Wait
 from functional.gw_agent.traffic import Connection, serve
+
+pytestmark = pytest.mark.timed
 
 
 def test_connections_go_on_through_every_change(

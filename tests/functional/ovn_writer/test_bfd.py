@@ -116,6 +116,7 @@ def test_a_session_of_another_one_is_named_and_left_alone(nb: Ovsdb, bus: Bus) -
     assert len(nb.rows("BFD")) == 1
 
 
+@pytest.mark.timed
 def test_what_becomes_of_a_session_is_told_at_once_and_once(nb: Ovsdb, bus: Bus) -> None:
     apply(bus, 1, WATCHED)
     for status in ("down", "up", "down"):
@@ -291,6 +292,7 @@ def test_k2_a_session_that_lost_its_owner_is_ours_when_somebody_says_so_and_told
     wait_for("session down", lambda: changes(bus)[-1:] == [("init", "down")])
 
 
+@pytest.mark.slow
 def test_sessions_that_change_together_are_all_told_each_in_its_order(nb: Ovsdb, bus: Bus) -> None:
     peers = [f"192.168.0.{number}" for number in range(2, 34)]
     apply(bus, 1, NbRows(router=ROUTER, sessions=tuple(session(peer) for peer in peers)))

@@ -100,6 +100,7 @@ class Storm:
         self.outcomes.append(event.data)
 
 
+@pytest.mark.slow
 def test_k2_200_foreign_rows_survive_a_storm(nb: Ovsdb, bus: Bus, make_writer: Callable[[], Writer]) -> None:
     before = everything(nb)
     made = Strangers(Random(_SEED), (*OURS, *THEIRS), ("ovn-cluster", "vpc1")).operations(_STRANGERS)

@@ -90,6 +90,7 @@ def check_answered(simulation: Cluster) -> None:
     assert said
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(specs.families())
 def test_every_spec_is_answered(family: list[dict[str, Any]]) -> None:
@@ -156,6 +157,7 @@ async def _write(nb: Nb, rows: NbRows) -> None:
     await nb.transact(lambda replica, txn: apply.ensure(replica, txn, KEY, rows))
 
 
+@pytest.mark.slow
 def test_ovn_takes_every_row(nb: Ovsdb) -> None:
     samples = all_rows(SAMPLES)
     assert len(samples) >= SAMPLES_WITH_ROWS
