@@ -178,7 +178,7 @@ class Lab:
 
     def owned_rows(self, gateway: str) -> str:
         """The uuids of the policies that carry the owner id of a gateway; empty when there are none."""
-        condition = f'external_ids:vpc-egress-gateway="{gateway}"'
+        condition = f'external_ids:vpc-egress-gateway.io/owner="{gateway}"'
         columns = ["--bare", "--columns=_uuid", "find", "Logical_Router_Policy", condition]
         return self.nbctl(*columns).strip()
 
