@@ -75,8 +75,12 @@ def end_state(lab: Lab) -> dict[str, Any]:
 
 
 def inside(lab: Lab, pod: str) -> dict[str, Any]:
-    nat = lab.exec(pod, "iptables", "-t", "nat", "-S", container="gateway").splitlines()
-    routes = [line.strip() for line in lab.exec(pod, "ip", "route", container="gateway").splitlines()]
+    def said(*words: str) -> list[str]:
+        """A container that was killed several times starts again ever later."""
+        return eventually(lambda: lab.exec(pod, *words, container="gateway"), 60, f"{pod} runs again").splitlines()
+
+    nat = said("iptables", "-t", "nat", "-S")
+    routes = [line.strip() for line in said("ip", "route")]
     return {"nat": nat, "routes": sorted(line for line in routes if " via " in line)}
 
 
