@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from support.lab import Lab, gateway_manifest
+from support.lab import Lab, eventually, gateway_manifest
 from support.log import assert_log_is_whole
 from support.traffic import unbroken_ping
 
