@@ -160,3 +160,4 @@ def test_a_node_that_is_added_runs_pods_and_can_be_drained(lab: Lab) -> None:
     finally:
         lab.kubectl("delete", "pod", name, "--ignore-not-found")
         lab.kubectl("delete", "node", ADDED)
+    eventually(lambda: ADDED not in lab.call("sbctl", "list", "Chassis"), 20, "its chassis goes with it")

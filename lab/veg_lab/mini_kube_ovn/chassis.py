@@ -58,10 +58,11 @@ class EnsureChassis(command.BaseCommand):  # type: ignore[misc] # ovsdbapp ships
     def run_idl(self, txn: Any) -> None:
         present = {row.name: row for row in self.api.tables["Chassis"].rows.values()}
         wanted = {chassis_name(node): node for node in without_process(self._nodes)}
+        # Before any is deleted: of such a row nothing can be read any more.
+        taken = {encap.ip for row in present.values() for encap in row.encaps}
         for name in present.keys() - wanted.keys():
             if name.startswith(chassis_name("")):
                 present[name].delete()
-        taken = {encap.ip for row in present.values() for encap in row.encaps}
         for name in sorted(wanted.keys() - present.keys()):
             tunnel_end = free_tunnel_end(taken)
             taken.add(tunnel_end)
