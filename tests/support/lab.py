@@ -12,7 +12,7 @@ import psycopg
 import yaml
 from psycopg.rows import dict_row
 
-from veg_lab import control_plane, netns, ovn, paths
+from veg_lab import netns, ovn, paths
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "lab" / "examples"
@@ -86,8 +86,6 @@ class Lab:
         made = paths.Lab(self.name, Path(os.environ.get("VEG_CACHE") or "/var/cache/vpc-egress-gateway"))
         inside = os.environ | made.environment()
         match words:
-            case ("kubectl", verb, *_) if verb not in ("exec", "logs"):
-                return control_plane.kubectl(made, *words[1:]), inside
             case ("nbctl", *rest):
                 argv = ovn.tool(made, "ovn-nbctl", f"--db={made.nb_remote}", *rest)
                 return [*netns.enter(made.namespace()), *argv], inside | ovn.environment(made)
