@@ -37,7 +37,7 @@ functional: setup ## Each service against a real Postgres, NATS, ovsdb-server, A
 	@$(PYTEST) tests/functional -n 3 --dist loadgroup -m "not timed"
 	@$(PYTEST) tests/functional -n 2 -m timed
 
-e2e: setup ## The whole system in a lab of its own, with real packets (about 19 min, plus 5 when Kubernetes is to be built)
+e2e: setup ## The whole system in a lab of its own, with real packets (about 30 min, plus 5 when Kubernetes is to be built)
 	@lab/lab assets
 	@$(PYTEST) tests/e2e
 
