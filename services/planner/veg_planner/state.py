@@ -1,12 +1,14 @@
 """What the world remembers besides the projections of objects: what was reported, and what it was last planned from."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from veg_contracts import addresses
 from veg_contracts.base import Value
 from veg_contracts.intent import NbRows, Source
 from veg_contracts.objects import AnyProjection, Subnet
 from veg_planner.spec import PodSelector, Spec
+
+_DIGITS_MAX: Final = 18  # of a generation that fits 64 bits
 
 
 class Stored(Value, frozen=True, kw_only=True):
@@ -138,6 +140,12 @@ class PartState(Value, frozen=True, kw_only=True):
     detail: dict[str, str] = {}
     programmed: int = 0
     ticks: int = 0
+
+    @property
+    def object_generation(self) -> int:
+        """The `metadata.generation` of the object that the command wrote; 0 when its writer said none."""
+        said = self.detail.get("generation", "")
+        return int(said) if said.isdecimal() and len(said) <= _DIGITS_MAX else 0
 
 
 class AgentState(Value, frozen=True, kw_only=True):

@@ -3,12 +3,13 @@
 import itertools
 
 import msgspec
+import pytest
 from support.simulation import GATEWAY, SETTINGS, Simulation, created, gateway, pod
 
 from veg_contracts import names
 from veg_contracts.commands import EnsureNb, EnsureStatus, EnsureWorkload, PublishConfig, RemoveWorkload
 from veg_contracts.events import PlannerConfigured
-from veg_contracts.intent import NbRows, RoutePolicy
+from veg_contracts.intent import NbRows, Part, RoutePolicy
 from veg_contracts.names import OWN_GROUP
 from veg_contracts.objects import Deployment
 
@@ -70,6 +71,36 @@ def test_scaling_adds_the_second_nexthop_to_the_same_policy() -> None:
     assert simulation.rows[GATEWAY].policies == (policy("ip4.src == 10.16.0.0/16", "10.16.0.12", "10.16.0.13"),)
     assert simulation.status().ready
     assert simulation.status().internal_ips == ("10.16.0.12", "10.16.0.13")
+
+
+@pytest.mark.parametrize("outcome_first", [True, False])
+def test_an_edit_of_the_pods_is_not_ready_before_they_are_of_it(outcome_first: bool) -> None:
+    """Until its Deployment has been written and seen, what is ready are the pods of before."""
+    simulation = created(replicas=1)
+    simulation.create(generation=2, image="registry.example/other:1")
+    assert "waits for Deployment default/gateway1 to be written" in simulation.message()
+    seen_before = simulation.deployments[GATEWAY]
+    (workload,) = [outgoing for outgoing in simulation.pending if outgoing.part is Part.WORKLOAD]
+    written = msgspec.structs.replace(seen_before[1], generation=seen_before[1].generation + 1)
+    simulation.deployments[GATEWAY] = (seen_before[0], written)
+    if outcome_first:
+        simulation.applied(workload)
+        assert "waits for Deployment default/gateway1 to be written" in simulation.message()
+        simulation.see(written, seen_before[0])
+    else:
+        simulation.see(written, seen_before[0])
+        assert "waits for Deployment default/gateway1 to be written" in simulation.message()
+        simulation.applied(workload)
+    assert "waits for Deployment default/gateway1 to be ready" in simulation.message()
+    said = [intent.status for outcome in simulation.outcomes for intent in outcome.intents if intent.status]
+    newer = [
+        ready
+        for status in said
+        for ready in status.conditions
+        if (ready.type, ready.observed_generation) == ("Ready", 2)
+    ]
+    assert newer
+    assert {condition.status for condition in newer} == {"False"}
 
 
 def test_a_deleted_pod_is_no_nexthop_any_more() -> None:

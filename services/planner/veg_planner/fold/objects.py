@@ -155,7 +155,7 @@ def _note_edited(world: World, gateway: str, deployment: Deployment) -> None:
     Another controller would do so each time that it is repaired: it is told of, and has the last word.
     """
     state = world.part(gateway, Part.WORKLOAD)
-    applied = int(state.detail.get("generation", 0)) if state is not None else 0
+    applied = state.object_generation if state is not None else 0
     theirs = _of_another(world, gateway, deployment) or gateway in world.contested()
     if applied and deployment.generation > applied and not theirs:
         _drifted(world, gateway, Part.WORKLOAD, f"Deployment {deployment.key} was edited")

@@ -21,7 +21,7 @@ class Counted(Value, frozen=True, kw_only=True):
 def note(world: World, subject: Subject, draft: Draft, counted: Counted, notes: Notes) -> None:
     """Write down everything that keeps the gateway from being ready."""
     _note_parts(world, draft, notes)
-    _note_deployment(world, draft, counted.replicas, notes)
+    _note_deployment(world, subject, draft, counted.replicas, notes)
     if len(counted.serving) < counted.replicas:
         text = f"{len(counted.serving)} of {counted.replicas} pods run and have their addresses"
         notes.waits("pods", text)
@@ -54,13 +54,16 @@ def _note_parts(world: World, draft: Draft, notes: Notes) -> None:
             notes.refused(str(part), f"{part}: {state.message}")
 
 
-def _note_deployment(world: World, draft: Draft, replicas: int, notes: Notes) -> None:
+def _note_deployment(world: World, subject: Subject, draft: Draft, replicas: int, notes: Notes) -> None:
     if draft.workload is None:
         return
     key = f"{draft.workload.namespace}/{draft.workload.name}"
     deployment = world.find(Deployment, key)
     if deployment is None or deployment.owner_uid != draft.gateway_uid:
         notes.waits("workload", f"waits for Deployment {key} to be made")
+        return
+    if not _is_written(world, subject, draft, deployment):
+        notes.waits("workload", f"waits for Deployment {key} to be written")
         return
     rolled_out = (
         deployment.observed_generation >= deployment.generation
@@ -75,6 +78,14 @@ def _note_deployment(world: World, draft: Draft, replicas: int, notes: Notes) ->
             f"{deployment.available} available of {replicas} replicas"
         )
         notes.waits("workload", text)
+
+
+def _is_written(world: World, subject: Subject, draft: Draft, deployment: Deployment) -> bool:
+    """Whether the Deployment that was seen is what the draft wants: before that, its counters are those of another."""
+    last, state = subject.last, world.part(draft.gateway, Part.WORKLOAD)
+    if last is None or last.workload != draft.workload or state is None or state.gateway_uid != draft.gateway_uid:
+        return False
+    return state.state == "applied" and deployment.generation >= state.object_generation
 
 
 def _note_agents(subject: Subject, draft: Draft, serving: tuple[Member, ...], notes: Notes) -> None:
