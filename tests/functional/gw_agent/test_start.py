@@ -47,13 +47,13 @@ def configured(agent: Agent) -> bool:
     return file.exists() and bool(json.loads(file.read_text())["sessions"])
 
 
-def leaves(machine: Machine) -> Callable[[], set[str]]:
+def leaves(machine: Machine) -> Callable[..., set[str]]:
     tap = Tap(machine)
 
-    def leaving() -> set[str]:
+    def leaving(*awaited: str) -> set[str]:
         for source, destination in ((PEER, SERVER), ("fd00:10:16::9", SERVER6)):
             send(machine, source, destination, 6, segment(source, destination, ACK))
-        return tap.sources()
+        return tap.sources(*awaited)
 
     return leaving
 
@@ -79,7 +79,7 @@ def test_nothing_is_forwarded_and_no_session_is_there_until_a_config_is_applied(
     assert speaker.poll() is None, "it waits"
     breaks.unlink()
     agent.applies(1)
-    assert (machine.policies(), leaving()) == (OPEN, {EXTERNAL, EXTERNAL6})
+    assert (machine.policies(), leaving(EXTERNAL, EXTERNAL6)) == (OPEN, {EXTERNAL, EXTERNAL6})
     wait(lambda: f"local={OWN} (p) remote={PEER}" in ask(agent.shared / "bfdd.sock", "status"), "a session")
 
 
@@ -124,7 +124,7 @@ def test_a_new_namespace_of_the_same_pod_is_configured_from_the_disk(
     assert (configured(agent), machine.policies(), leaving()) == (False, CLOSED, set())
     agent.start()
     agent.applies(1)
-    assert (configured(agent), machine.policies(), leaving()) == (True, OPEN, {EXTERNAL, EXTERNAL6})
+    assert (configured(agent), machine.policies(), leaving(EXTERNAL, EXTERNAL6)) == (True, OPEN, {EXTERNAL, EXTERNAL6})
 
 
 def test_init_fails_when_it_cannot_close_the_pod(machine: Machine, agent: Agent, breaks: Path) -> None:

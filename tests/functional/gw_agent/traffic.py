@@ -45,6 +45,8 @@ print(",".join(sorted(seen)), number, round(longest * 1000))
 _IPV4, _IPV6 = 0x0800, 0x86DD  # linux/if_ether.h
 _ALL_PROTOCOLS: Final = 3  # ETH_P_ALL
 _UNDER_WAY_S: Final = 0.3
+_AWAITED_S: Final = 10.0
+_POLL_S: Final = 0.02
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 
 
@@ -96,9 +98,21 @@ class Tap:
 
         self._socket = machine.inside("external", tap)
 
-    def sources(self) -> set[str]:
-        """The source addresses of all packets that came in since the last time, without the link's own."""
+    def sources(self, *awaited: str) -> set[str]:
+        """The source addresses of all packets that came in since the last time, without the link's own.
+
+        It waits until the awaited ones are among them: a first packet waits for its neighbor to be found. What else
+        comes may come a little later, and is then of the next time.
+        """
+        found: set[str] = set()
+        deadline = time.monotonic() + _AWAITED_S
+        while not found.issuperset(awaited) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+            found |= self._read()
         time.sleep(_UNDER_WAY_S)
+        return found | self._read()
+
+    def _read(self) -> set[str]:
         found: set[IPv4Address | IPv6Address] = set()
         while True:
             try:

@@ -41,7 +41,9 @@ class Cluster:
         return done.stdout
 
     def try_kubectl(self, *words: str, user: str = "admin", stdin: str = "") -> subprocess.CompletedProcess[str]:
-        argv = [str(control_plane.KUBECTL), f"--kubeconfig={self.plane.kubeconfig(user)}", *words]
+        # Servers of other runs had the same port, by which kubectl names what it remembers of the kinds of a server.
+        own = (f"--kubeconfig={self.plane.kubeconfig(user)}", f"--cache-dir={self.plane.directory}/kubectl")
+        argv = [str(control_plane.KUBECTL), *own, *words]
         return subprocess.run(argv, check=False, capture_output=True, text=True, input=stdin, timeout=30)
 
 
