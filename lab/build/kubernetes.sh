@@ -50,8 +50,15 @@ toolchain() {
   export PATH=$work/go/go/bin:$PATH GOROOT=$work/go/go
 }
 
+# Says every half minute how far the compiler may be. Ends with its sleep, which would hold the output open.
+tick() {
+  local began=$SECONDS
+  trap 'kill $!; exit' TERM
+  while sleep 30 & wait $!; do step "compiling: $((SECONDS - began)) s of about 270 s"; done
+}
+
 build() {
-  local flags="-s -w" variable number ticker
+  local flags="-s -w" variable number
   for variable in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
     number=${version#v1.}
     flags+=" -X $variable.gitVersion=$version -X $variable.gitMajor=1 -X $variable.gitMinor=${number%%.*}"
@@ -62,16 +69,15 @@ build() {
   step "fetching the Go modules (30 s)"
   (cd "$source" && go mod download) >"$out.log" 2>&1 || return 1
   step "compiling (4 to 5 min on two cores)"
-  local began=$SECONDS
-  (while sleep 30; do step "compiling: $((SECONDS - began)) s of about 270 s"; done) &
+  tick &
   ticker=$!
-  trap 'kill $ticker 2>/dev/null || true' EXIT
   (cd "$source" && go build -trimpath -ldflags "$flags" -o "$work/out/kubernetes" .) >>"$out.log" 2>&1 || return 1
-  kill "$ticker" 2>/dev/null || true
   for name in etcd "${programs[@]}"; do ln -s kubernetes "$work/out/$name"; done
   chmod -R u+w "$work/modules" # Go makes its modules read-only
 }
 
+ticker=
+trap '[ -z "$ticker" ] || kill "$ticker"' EXIT
 [ ! -e "$work" ] || chmod -R u+w "$work"
 rm -rf "$work"
 mkdir -p "$work/out"
