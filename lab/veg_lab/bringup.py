@@ -101,7 +101,7 @@ def _apply_objects(lab: Lab) -> None:
     """CRDs first, then what needs them."""
     with step("CRDs"):
         _apply(lab, kube_ovn.definitions(lab))
-        netns.run(control_plane.kubectl(lab, "wait", "--for=condition=Established", "crd", "--all", "--timeout=20s"))
+        _kubectl(lab, "wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
     with step("RBAC and the objects of lab/manifests"):
         rights = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac"
         _apply(lab, [_MANIFESTS, rights / f"{kube_ovn.api_group(lab)}.yaml"])
@@ -109,13 +109,15 @@ def _apply_objects(lab: Lab) -> None:
 
 
 def _apply(lab: Lab, paths: Sequence[Path]) -> None:
-    """Apply, and again while the API server does not know a kind or a namespace yet.
+    if paths:
+        _kubectl(lab, "apply", *(f"--filename={path}" for path in paths))
 
-    It makes its own namespaces a moment after it says that it is ready.
+
+def _kubectl(lab: Lab, *words: str) -> None:
+    """Call kubectl, and again while the API server does not know a kind or a namespace yet.
+
+    It makes its own namespaces a moment after it says that it is ready, and a definition has no conditions at first.
     """
-    if not paths:
-        return
-    words = ["apply", *(f"--filename={path}" for path in paths)]
     deadline = time.monotonic() + _APPLY_WITHIN_S
     while True:
         try:

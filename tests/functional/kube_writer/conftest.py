@@ -40,6 +40,11 @@ class Cluster:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def await_definitions(self) -> None:
+        """Wait until every definition is established. `kubectl wait` fails at one that has no conditions yet."""
+        words = ("wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
+        wait_for("definitions to be established", lambda: self.try_kubectl(*words).returncode == 0)
+
     def try_kubectl(self, *words: str, user: str = "admin", stdin: str = "") -> subprocess.CompletedProcess[str]:
         # Servers of other runs had the same port, by which kubectl names what it remembers of the kinds of a server.
         own = (f"--kubeconfig={self.plane.kubeconfig(user)}", f"--cache-dir={self.plane.directory}/kubectl")
@@ -116,7 +121,7 @@ def running(directory: Path, group: ApiGroup) -> Iterator[Cluster]:
         made = Cluster(plane, group)
         wait_for("kube-system", lambda: made.try_kubectl("get", "namespace", "kube-system").returncode == 0)
         made.kubectl("apply", *(f"--filename={path}" for path in applied))
-        made.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
+        made.await_definitions()
         wait_for("the API server to serve the kind", lambda: made.try_kubectl("get", "veg").returncode == 0)
         yield made
 

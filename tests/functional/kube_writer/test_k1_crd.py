@@ -69,7 +69,7 @@ def test_k1_with_both_groups_installed_vegw_is_ours_and_veg_is_the_one_of_kubeov
     own = ROOT / "crds" / GROUPS[1]
     cluster.kubectl("apply", f"--filename={own}")
     try:
-        cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
+        cluster.await_definitions()
         space.create_gateway("kubeovn")
         body = {
             "apiVersion": f"{GROUPS[1]}/v1",

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from functional.ovn_writer.harness import GATEWAY, Bus, Writer, command, policy, route
 from functional.ovsdb import Ovsdb
+from functional.servers import wait_for
 
 from veg_contracts.events import RoutesObserved, RowsListed
 from veg_contracts.intent import NbRows
@@ -75,8 +76,8 @@ def test_k3_routes_of_other_groups_are_in_nobodys_way(nb: Ovsdb, bus: Bus, write
     nb.nbctl("lr-add", "vpc2", "--", "--policy=src-ip", "lr-route-add", "vpc2", PREFIX, "192.168.0.1")
     bus.send(command(1, BY_ROUTES))
     bus.wait_event(f"uid-{GATEWAY}/1/nb/applied")
-    told = {event.router: event.prefixes for event in bus.routes_observed()}
-    assert told == {ROUTER: ("192.168.1.0/24",), "vpc2": (PREFIX,)}
+    wanted = {ROUTER: ("192.168.1.0/24",), "vpc2": (PREFIX,)}
+    wait_for("all is told", lambda: {event.router: event.prefixes for event in bus.routes_observed()} == wanted)
     assert writer.alive
 
 

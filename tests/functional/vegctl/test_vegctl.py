@@ -113,12 +113,15 @@ def test_log_names_everything_in_words(decider: Decider, database: Database) -> 
     drift = RowsObserved(gateway="default/gateway1", reason="drift", before=(rows,), after=())
     decider.process([event("drift", "veg.evt.ovn.gateway.default.gateway1", drift)])
     output = vegctl(database, "log").output
+    intent = decider.world().intent("default/gateway1")
+    assert intent is not None
+    assert intent.config is not None
     for words in (
         "Subnet ovn-default at version",
         "drift of default/gateway1: before ovn-cluster[port group group]; after no rows",
         "finalizer 1: have it",
         "Deployment gateway1",
-        "config 12 applied by gateway1-0: 10.20.0.0/24",
+        f"config {intent.config.generation} applied by gateway1-0: 10.20.0.0/24",
         "planner settings: image gw:test",
     ):
         assert words in output, words
