@@ -3,7 +3,8 @@
 Brings up a lab of its own with a gateway of a custom VPC (static routes) and two of the default VPC (policies, one with
 trafficPolicy Local), all dual stack, at 100 ms x 3. Kills the pod that serves a client, in four ways (Local: link down
 only), again and again, under a 10 ms ping of each family, and measures from the last good packet to the first good one.
-Prints a table and writes `results/failover.md`.
+Prints a table and writes `results/failover.md`. With --beside, the lab behaves as that version of Kube-OVN, without
+trafficPolicy Local, and the table is `results/failover-beside-VERSION.md`.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,10 +26,12 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
 import traffic  # noqa: E402  # found by the line above
 from southbound import Southbound  # noqa: E402
+from support.beside import WORLDS, World, ask_for_port, ours  # noqa: E402
+from support.bfd import patch_vpc  # noqa: E402
 from support.clients import await_running, client_pod  # noqa: E402
 from support.kills import WAYS  # noqa: E402
 from support.lab import Lab  # noqa: E402
-from support.vpcs import attachment, egress, subnet  # noqa: E402
+from support.vpcs import attachment, egress, subnet, vpc  # noqa: E402
 
 _KILLS_PER_HIT_MAX: Final = 5  # a victim may serve nobody, but not for ever
 _WINDOW_S: Final = 1.5  # an outage longer than this is measured as this long, and fails the target anyway
@@ -44,6 +47,8 @@ _PLACES: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "policy": ("benchdef", {}),
     "local": ("benchloc", {"trafficPolicy": "Local"}),
 }
+_VPCS: Final = ("bench", "ovn-cluster")
+_PORT: Final = "10.255.255.255,fdff::1"
 # Milliseconds: p99 at most, and none as long as the second one.
 TARGETS: Final = {"static routes": (500, 1000), "policies": (700, 1000), "local policies": (700, 1000)}
 
@@ -183,10 +188,10 @@ def parts_table(samples: list[Sample]) -> list[str]:
     return lines
 
 
-def missed(samples: list[Sample]) -> list[str]:
+def missed(samples: list[Sample], targets: Mapping[str, tuple[int, int]]) -> list[str]:
     """The targets that were not met."""
     found = []
-    for how, (p99_max, most_max) in TARGETS.items():
+    for how, (p99_max, most_max) in targets.items():
         values = [sample.outage for sample in samples if sample.how == how]
         if values and percentile(values, 0.99) > p99_max:
             found.append(f"{how}: p99 {percentile(values, 0.99):.0f} ms, at most {p99_max} ms is the target")
@@ -196,16 +201,11 @@ def missed(samples: list[Sample]) -> list[str]:
 
 
 def networks() -> list[dict[str, Any]]:
-    port = {"enabled": True, "ip": "10.255.255.255,fdff::1"}
-    vpcs = [
-        {"apiVersion": "kubeovn.io/v1", "kind": "Vpc", "metadata": {"name": name}, "spec": {"bfdPort": port}}
-        for name in ("bench", "ovn-cluster")
-    ]
     gateway = "172.17.0.1,fc00:172:17::1"
     excluded = ["172.17.0.0..172.17.127.255", "fc00:172:17::1..fc00:172:17::1:ffff"]
     external = {"provider": "benchext.default", "gateway": gateway, "excludeIps": excluded}
     return [
-        *vpcs,
+        *map(vpc, _VPCS),
         subnet("benchin", "Dual", "192.168.8.0/24,fd00:8::/64", vpc="bench"),
         subnet("benchdef", "Dual", "10.46.0.0/24,fd00:46::/64"),
         subnet("benchloc", "Dual", "10.45.0.0/24,fd00:45::/64"),
@@ -215,9 +215,8 @@ def networks() -> list[dict[str, Any]]:
 
 
 @contextmanager
-def bench_lab(name: str, **environment: str) -> Iterator[Lab]:
+def bench_lab(lab: Lab, **environment: str) -> Iterator[Lab]:
     """A lab of its own. The planner is told by `environment`, e.g. not to hold back what is killed again and again."""
-    lab = Lab(name)
     os.environ.update(environment)
     try:
         subprocess.run(lab.command("up"), env=lab.environment, check=True)
@@ -226,21 +225,27 @@ def bench_lab(name: str, **environment: str) -> Iterator[Lab]:
         subprocess.run(lab.command("down"), env=lab.environment, check=True)
 
 
-def set_up(lab: Lab) -> dict[str, str]:
+def set_up(lab: Lab, places: Mapping[str, tuple[str, dict[str, str]]], world: World | None) -> dict[str, str]:
     """Networks, gateways, and clients; the clients by name."""
     lab.apply(*networks())
-    for name, (network, spec) in _PLACES.items():
+    for name in _VPCS:
+        if world is None:
+            patch_vpc(lab, name, {"enabled": True, "ip": _PORT})
+        else:
+            ask_for_port(lab, world, name, _PORT)
+    for name, (network, spec) in places.items():
         sources = [{"snat": True, "subnets": [network]}]
         common = {"replicas": 2, "externalSubnet": "benchext", "internalSubnet": network, "bfd": _BFD}
-        lab.apply(egress(name, policies=sources, **common, **spec))
-    for name in GATEWAYS.values():
+        wanted: dict[str, object] = {"policies": sources, **common, **spec}
+        lab.apply(egress(name, **wanted) if world is None else ours(world, name, **wanted))
+    for name in places:
         lab.ready(name, 2)
-    nodes = [pod["spec"]["nodeName"] for pod in lab.gateway_pods("local")]
+    nodes = [pod["spec"]["nodeName"] for pod in lab.gateway_pods("local")] if "local" in places else []
     clients = {
         f"{name}{number}": client_pod(
             f"{name}{number}", subnet=where, node=nodes[number % 2] if name == "local" else ""
         )
-        for name, (where, _) in _PLACES.items()
+        for name, (where, _) in places.items()
         for number in range(_CLIENTS)
     }
     lab.apply(*clients.values())
@@ -254,20 +259,27 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=25, help="hits for each way, kind of rows and family (%(default)s)")
     parser.add_argument("--way", action="append", choices=WAYS, help="only this way; may be given again")
     parser.add_argument("--rows", action="append", choices=GATEWAYS, help="only this kind of rows")
+    parser.add_argument("--beside", choices=WORLDS, help="in a lab that behaves as that version of Kube-OVN")
     parser.add_argument("--lab", default="vegbench", help="name of the lab (%(default)s)")
     parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results", help="where the table goes")
     options = parser.parse_args()
+    world = WORLDS[options.beside] if options.beside else None
     ways, kinds = options.way or list(WAYS), options.rows or list(GATEWAYS)
-    with bench_lab(options.lab, VEG_FLAP_COUNT="0") as lab:
-        clients = set_up(lab)
+    if world is not None:
+        kinds = [how for how in kinds if how != "local policies"]
+    places = {GATEWAYS[how]: _PLACES[GATEWAYS[how]] for how in kinds}
+    lab = Lab(options.lab, **(world.settings if world is not None else {}))
+    with bench_lab(lab, VEG_FLAP_COUNT="0"):
+        clients = set_up(lab, places, world)
         with traffic.running(lab.name, clients, lab.run_directory / "probes") as seen:
             bench = Bench(lab, seen, Southbound(f"unix:{lab.run_directory}/ovn/sb.sock"))
             cases = [(how, way) for way in ways for how in kinds if how != "local policies" or way == _LOCAL_WAY]
             _run(bench, cases, options.runs)
     report = [*table(bench.samples), "", *parts_table(bench.samples)]
     print("\n".join(report))
-    failures = missed(bench.samples)
-    _write(options.results, report, bench.samples, failures)
+    failures = missed(bench.samples, TARGETS if world is None else dict.fromkeys(TARGETS, TARGETS["static routes"]))
+    name = f"failover-beside-{world.version}" if world is not None else "failover"
+    _write(options.results / name, report, bench.samples, failures)
     for failure in failures:
         print(f"MISSED: {failure}")
     return 1 if failures else 0
@@ -289,21 +301,22 @@ def _run(bench: Bench, cases: list[tuple[str, str]], runs: int) -> None:
             print(f"{done}/{total} {how}, {way}: {last} ({left_s / 60:.1f} min left)", flush=True)
 
 
-def _write(directory: Path, report: list[str], samples: list[Sample], failures: list[str]) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
+def _write(results: Path, report: list[str], samples: list[Sample], failures: list[str]) -> None:
+    results.parent.mkdir(parents=True, exist_ok=True)
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    how = f"`make bench-failover`, {datetime.now(UTC).date()}, commit {commit.stdout.strip()}, {os.cpu_count()} cores"
+    command = " ".join(["bench/failover.py", *sys.argv[1:]])
+    how = f"`{command}`, {datetime.now(UTC).date()}, commit {commit.stdout.strip()}, {os.cpu_count()} cores"
     what = "100 ms x 3, 10 ms ping. Outage: from the last good packet to the first good one."
     head = ["# Failover", "", f"{how}, {what}", ""]
     verdict = ["", *(f"Missed: {failure}" for failure in failures)] if failures else ["", "All targets were met."]
-    (directory / "failover.md").write_text("\n".join([*head, *report, *verdict, ""]))
+    results.with_name(f"{results.name}.md").write_text("\n".join([*head, *report, *verdict, ""]))
     lines = [
         json.dumps({"rows": s.how, "way": s.way, "family": s.family, "outage_ms": round(s.outage, 1)} | s.parts)
         for s in samples
     ]
-    (directory / "failover.jsonl").write_text("\n".join(lines) + "\n")
+    results.with_name(f"{results.name}.jsonl").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def main() -> int:
     parser.add_argument("--lab", default="vegsoak", help="name of the lab (%(default)s)")
     parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results", help="where the result goes")
     options = parser.parse_args()
-    with bench_lab(options.lab) as lab:
+    with bench_lab(Lab(options.lab)) as lab:
         kinds = set_up(lab, options.gateways)
         since = lab.sql("select max(position) as position from event")[0]["position"]
         with load(not options.no_load):

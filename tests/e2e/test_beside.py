@@ -7,52 +7,31 @@ controllers did (`lab/veg_lab/mini_kube_ovn/behaviours.py`).
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import traffic
 from support import bfd
+from support.beside import KUBE_OVN_GROUP, OWN_GROUP, WORLDS, World, ask_for_port, ours
 from support.clients import await_running, client_pod
 from support.kills import LinkDown
 from support.lab import Lab, conditions, eventually
 from support.northbound import members, policies, routes, table
 from support.vpcs import egress, fetch, subnet, vpc
 
-KUBE_OVN_GROUP, OWN_GROUP = "kubeovn.io", "vpc-egress-gateway.io"
 PEER = "10.255.255.255"
-# The one node whose chassis a process stands behind: OVN makes none active of several that do not hear each other.
-LIVE = ("kubernetes.io/hostname", "kube-ovn-control-plane")
 CONNECTIONS = 24
 WITHIN_S = 1.0
 FAST = {"enabled": True, "minRX": 100, "minTX": 100}
 THEIRS = "theirs"
 _ROWS = ("Logical_Router_Policy", "BFD", "Port_Group", "Address_Set")
+own_gateways = pytest.mark.parametrize(
+    "world", [world for world in WORLDS.values() if world.own_gateways], ids=str, indirect=True, scope="module"
+)
 
 
-@dataclass(frozen=True)
-class World:
-    """A version of Kube-OVN, the API group of our gateways beside it, and what follows from that."""
-
-    version: str
-    group: str
-    by_routes: bool  # custom VPCs have the reference's static routes
-    own_gateways: bool  # Kube-OVN has gateways of its own
-    deletes: bool  # each reconcile of a Vpc deletes rows of ours in it
-
-    def __str__(self) -> str:
-        return f"{self.version}-{self.group}"
-
-
-WORLDS = [
-    World("1.13", KUBE_OVN_GROUP, by_routes=True, own_gateways=False, deletes=True),
-    World("1.14", OWN_GROUP, by_routes=False, own_gateways=True, deletes=True),
-    World("1.17", OWN_GROUP, by_routes=False, own_gateways=True, deletes=False),
-]
-
-
-@pytest.fixture(scope="module", params=WORLDS, ids=str)
+@pytest.fixture(scope="module", params=WORLDS.values(), ids=str)
 def world(request: pytest.FixtureRequest) -> World:
     found: World = request.param
     return found
@@ -61,17 +40,29 @@ def world(request: pytest.FixtureRequest) -> World:
 @pytest.fixture(scope="module")
 def beside(world: World) -> Iterator[Lab]:
     """A lab beside that Kube-OVN with the reference's examples, ready: gateway1, and gateway2 with BFD in vpc1."""
-    lab = Lab("beside", VEG_LAB_KUBE_OVN=world.version, VEG_API_GROUP=world.group)
+    lab = Lab("beside", **world.settings)
     lab.call("down", timeout_s=120)
     lab.call("up", timeout_s=1200)
     try:
-        lab.apply(client_pod("client"), ours(world, "gateway1", replicas=1, policies=snat(subnets=["ovn-default"])))
+        lab.apply(
+            client_pod("client"),
+            ours(world, "gateway1", externalSubnet="macvlan1", replicas=1, policies=snat(subnets=["ovn-default"])),
+        )
         lab.apply(
             vpc("vpc1"), subnet("subnet1", "IPv4", "192.168.0.0/24", vpc="vpc1"), client_pod("one", subnet="subnet1")
         )
-        ask_for_port(lab, world, "vpc1")
+        ask_for_port(lab, world, "vpc1", PEER)
         spec = {"vpc": "vpc1", "internalSubnet": "subnet1", "bfd": FAST}
-        lab.apply(ours(world, "gateway2", replicas=2, policies=snat(ipBlocks=["192.168.0.0/24"]), **spec))
+        lab.apply(
+            ours(
+                world,
+                "gateway2",
+                externalSubnet="macvlan1",
+                replicas=2,
+                policies=snat(ipBlocks=["192.168.0.0/24"]),
+                **spec,
+            )
+        )
         await_running(lab, "default/client", "default/one")
         lab.ready("gateway1", 1)
         lab.ready("gateway2", 2)
@@ -82,21 +73,6 @@ def beside(world: World) -> Iterator[Lab]:
 
 def snat(**sources: object) -> list[dict[str, object]]:
     return [{"snat": True, **sources}]
-
-
-def ours(world: World, name: str, **spec: object) -> dict[str, Any]:
-    """A gateway of ours."""
-    return egress(name, externalSubnet="macvlan1", **spec) | {"apiVersion": f"{world.group}/v1"}
-
-
-def ask_for_port(lab: Lab, world: World, name: str) -> None:
-    """A BFD port, by the field of the reference where Kube-OVN has it, else by our annotation (CASES K7)."""
-    if world.by_routes:
-        ours = "vpc-egress-gateway.io/bfd-port"
-        lab.kubectl("annotate", "vpc", name, f"{ours}={PEER}", f"{ours}-node-selector={LIVE[0]}={LIVE[1]}")
-        return
-    bfd.patch_vpc(lab, name, {"enabled": True, "ip": PEER, "nodeSelector": {"matchLabels": dict([LIVE])}})
-    eventually(lambda: bfd.status(lab, name).get("ip") == PEER, 20, f"Vpc {name} has a BFD port")
 
 
 def external(lab: Lab, name: str) -> set[str]:
@@ -135,10 +111,8 @@ def test_k7_a_bfd_port_is_asked_for_by_annotation_where_there_is_no_field(beside
 
 
 @pytest.fixture
-def theirs(beside: Lab, world: World) -> Iterator[str]:
+def theirs(beside: Lab) -> Iterator[str]:
     """A gateway of Kube-OVN's own, in its own API group."""
-    if not world.own_gateways:
-        pytest.fail("not reached: the tests that need it are not for this version")
     beside.apply(egress(THEIRS, replicas=1, externalSubnet="macvlan1", policies=snat(ipBlocks=["10.16.250.0/24"])))
     kind = f"vpc-egress-gateways.{KUBE_OVN_GROUP}"
     eventually(lambda: beside.get(kind, THEIRS)["status"]["ready"], 60, "Kube-OVN's gateway is ready")
@@ -157,14 +131,15 @@ def rows_of_theirs(lab: Lab) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def test_k2_gateways_of_kube_ovn_are_left_alone(beside: Lab, world: World, request: pytest.FixtureRequest) -> None:
-    if not world.own_gateways:
-        return
-    request.getfixturevalue("theirs")
+@own_gateways
+@pytest.mark.usefixtures("theirs")
+def test_k2_gateways_of_kube_ovn_are_left_alone(beside: Lab, world: World) -> None:
     before = rows_of_theirs(beside)
     assert before["Logical_Router_Policy"]
     assert before["Address_Set"]
-    beside.apply(ours(world, "brief", replicas=1, policies=snat(ipBlocks=["10.16.251.0/24"])))
+    beside.apply(
+        ours(world, "brief", externalSubnet="macvlan1", replicas=1, policies=snat(ipBlocks=["10.16.251.0/24"]))
+    )
     beside.ready("brief", 1)
     for service in ("ovn-writer", "planner"):
         beside.call("kill", service)
@@ -200,7 +175,7 @@ def test_what_a_restart_of_kube_ovn_deletes_is_repaired(beside: Lab, world: Worl
     label = {"egress": "selected"}
     selectors = [{"podSelector": {"matchLabels": label}}]
     beside.apply(client_pod("selected", labels=label, subnet="ovn-default"))
-    beside.apply(ours(world, "selecting", replicas=1, selectors=selectors))
+    beside.apply(ours(world, "selecting", externalSubnet="macvlan1", replicas=1, selectors=selectors))
     await_running(beside, "default/selected")
     beside.ready("selecting", 1)
     assert set(seen(beside, "selected")) == external(beside, "selecting")

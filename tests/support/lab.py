@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -12,11 +13,14 @@ import psycopg
 import yaml
 from psycopg.rows import dict_row
 
-from veg_lab import netns, ovn, paths
+from support.api import Api, RefusedError, UnknownWordsError
+from veg_lab import control_plane, netns, ovn, paths
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "lab" / "examples"
 GATEWAY_LABEL = "ovn.kubernetes.io/vpc-egress-gateway"
+# The lab's pods have no kubelet to ask: the lab does these itself.
+_KUBECTL_OF_THE_LAB = ("exec", "logs")
 
 ResultT = TypeVar("ResultT")
 
@@ -40,7 +44,7 @@ def eventually(check: Callable[[], ResultT], timeout_s: float = 30, what: str = 
             last = result
         if time.monotonic() > deadline:
             raise AssertionError(f"after {timeout_s} s {what or check.__name__}: {last}")
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 class Lab:
@@ -51,7 +55,9 @@ class Lab:
         self.settings = settings
         # Beside a Kube-OVN with gateways of its own the short name is ambiguous.
         self.kind = f"vpc-egress-gateways.{settings['VEG_API_GROUP']}" if "VEG_API_GROUP" in settings else "veg"
-        self.run_directory = Path("/run/veg-lab") / name
+        self._made = paths.Lab(name, Path(os.environ.get("VEG_CACHE") or "/var/cache/vpc-egress-gateway"))
+        self.run_directory = self._made.run
+        self._api = Api(self._made)
 
     def command(self, *words: str) -> list[str]:
         return [str(ROOT / "lab" / "lab"), *words]
@@ -83,12 +89,13 @@ class Lab:
 
     def _program(self, words: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
         """What `lab/lab` becomes for the commands that are called all the time, without the interpreter before it."""
-        made = paths.Lab(self.name, Path(os.environ.get("VEG_CACHE") or "/var/cache/vpc-egress-gateway"))
-        inside = os.environ | made.environment()
+        inside = os.environ | self._made.environment()
         match words:
             case ("nbctl", *rest):
-                argv = ovn.tool(made, "ovn-nbctl", f"--db={made.nb_remote}", *rest)
-                return [*netns.enter(made.namespace()), *argv], inside | ovn.environment(made)
+                argv = ovn.tool(self._made, "ovn-nbctl", f"--db={self._made.nb_remote}", *rest)
+                return [*netns.enter(self._made.namespace()), *argv], inside | ovn.environment(self._made)
+            case ("kubectl", verb, *rest) if verb not in _KUBECTL_OF_THE_LAB:
+                return control_plane.kubectl(self._made, verb, *rest), inside
             case _:
                 return self.command(*words), self.environment
 
@@ -113,10 +120,33 @@ class Lab:
         self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(objects))
 
     def get(self, *words: str) -> Any:
-        return json.loads(self.kubectl("get", *words, "-o", "json"))
+        """What `kubectl get WORDS -o json` says.
+
+        Raises:
+            LabCommandError: it is not there, or no server answers.
+        """
+        try:
+            return self._api.get(*words)
+        except UnknownWordsError:
+            return json.loads(self.kubectl("get", *words, "-o", "json"))
+        except (RefusedError, OSError) as error:
+            raise LabCommandError(f"get {' '.join(words)}: {error}") from error
 
     def exists(self, *words: str) -> bool:
-        return bool(self.kubectl("get", *words, "--ignore-not-found", "-o", "name").strip())
+        """Whether there is such an object, or any in such a list.
+
+        Raises:
+            LabCommandError: the server does not say.
+        """
+        try:
+            found = self._api.get(*words)
+        except UnknownWordsError:
+            return bool(self.kubectl("get", *words, "--ignore-not-found", "-o", "name").strip())
+        except (RefusedError, OSError) as error:
+            if isinstance(error, RefusedError) and error.status == HTTPStatus.NOT_FOUND:
+                return False
+            raise LabCommandError(f"get {' '.join(words)}: {error}") from error
+        return bool(found.get("items", True))
 
     def gateway(self, name: str) -> Any:
         return self.get(self.kind, name)
