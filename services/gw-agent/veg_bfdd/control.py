@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 CONFIG: Final = "bfd.json"
+BEAT: Final = "bfdd.beat"  # what the probe `bfdd-live` reads
 SOCKET: Final = "bfdd.sock"
 DIRECTORY: Final = "/run/veg-bfd"
 _TIMEOUT_S: Final = 5.0
@@ -44,15 +45,14 @@ def ask(where: Path, request: str) -> str:
 
 
 def main() -> None:
-    """Print the status, or say by the exit code whether the speaker lives. Exit code 1: it does not answer."""
+    """Print the status. Exit code 1: the speaker does not answer."""
     parser = argparse.ArgumentParser(prog="bfdd-control", description="Ask the BFD speaker of this gateway pod.")
-    parser.add_argument("command", choices=("status", "live"), help="print all sessions; or only check that it answers")
+    parser.add_argument("command", choices=("status",), help="print all sessions")
     parser.add_argument("--dir", type=Path, default=directory(), help="where bfdd.sock is (VEG_BFD_DIR; %(default)s)")
     options = parser.parse_args()
     try:
-        answer = ask(options.dir / SOCKET, "status")
+        answer = ask(options.dir / SOCKET, options.command)
     except OSError as error:
         sys.stderr.write(f"bfdd-control: {options.dir / SOCKET}: {error}: is bfdd running?\n")
         sys.exit(1)
-    if options.command == "status":
-        sys.stdout.write(answer)
+    sys.stdout.write(answer)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import random
 import selectors
 import socket
@@ -39,7 +40,7 @@ def say(event: str, *, level: str = "info", **fields: object) -> None:
 
 
 class Daemon:
-    """Everything around the sessions. `directory` holds `bfd.json` and `bfdd.sock`."""
+    """Everything around the sessions. `directory` holds `bfd.json`, `bfdd.sock` and `bfdd.beat`."""
 
     def __init__(self, directory: Path) -> None:
         self._file = directory / control.CONFIG
@@ -51,6 +52,7 @@ class Daemon:
         self._failing: set[str] = set()
         self._clients: dict[socket.socket, _Client] = {}
         self._control = _listen(directory / control.SOCKET)
+        self._beat = _Beat(directory / control.BEAT)
         self._selector.register(self._control, selectors.EVENT_READ, self._accept)
 
     def run(self) -> None:
@@ -62,6 +64,7 @@ class Daemon:
             if now >= look_at:
                 look_at = now + _LOOK_S
                 self._look(now)
+                self._beat.write()
             due_at = self._speaker.due_at()
             until = min(look_at, due_at) if due_at is not None else look_at
             # What came is read before it is said that nothing came: after a stop of the process both are due.
@@ -220,6 +223,23 @@ class Daemon:
         for made, client in list(self._clients.items()):
             if client.waiting:
                 self._serve(made, 0)
+
+
+class _Beat:
+    """A file with the machine's uptime, in seconds, of when the loop last came round: a shell compares it with now."""
+
+    _WIDTH: Final = 20
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._written = -1
+
+    def write(self) -> None:
+        uptime = int(time.clock_gettime(time.CLOCK_BOOTTIME))  # what /proc/uptime says (proc(5))
+        if uptime != self._written:
+            self._written = uptime
+            with contextlib.suppress(OSError):  # a disk that is full is no reason to stop; the probe tells
+                os.pwrite(self._file, f"{uptime}".ljust(self._WIDTH).encode() + b"\n", 0)
 
 
 class _Client:

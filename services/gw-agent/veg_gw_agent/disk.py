@@ -8,7 +8,8 @@ import msgspec
 
 from veg_contracts.base import encode
 from veg_gw_agent import config as configs
-from veg_gw_agent.readiness import PROGRESS_FILE
+from veg_gw_agent import readiness
+from veg_gw_agent.settings import PROGRESS_FILE, READINESS_FILE
 from veg_gw_agent.state import Held, Progress
 from veg_runtime import logs
 
@@ -37,7 +38,7 @@ def load_progress(directory: Path) -> Progress:
 
 
 def save(directory: Path, value: Held | Progress) -> None:
-    """Replace the file by `value` at once: a crash leaves the old or the new one, whole.
+    """Replace the file by `value` at once: a crash leaves the old or the new one, whole. The probe sees progress, too.
 
     Raises:
         OSError: it cannot be written.
@@ -54,6 +55,14 @@ def save(directory: Path, value: Held | Progress) -> None:
         os.fsync(descriptor)  # the rename too must survive
     finally:
         os.close(descriptor)
+    if isinstance(value, Progress):
+        _show(directory / READINESS_FILE, readiness.line(value))
+
+
+def _show(path: Path, text: str) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.replace(path)
 
 
 def _load(path: Path, struct: type[ValueT]) -> ValueT | None:

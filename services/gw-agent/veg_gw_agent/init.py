@@ -5,8 +5,7 @@ from pathlib import Path
 
 from veg_gw_agent.ensure import prepare
 from veg_gw_agent.privileged.errors import KernelError
-from veg_gw_agent.readiness import PROGRESS_FILE
-from veg_gw_agent.settings import CONFIG_FILE
+from veg_gw_agent.settings import CONFIG_FILE, PROGRESS_FILE, READINESS_FILE
 
 
 def init(state_dir: str, bfd_dir: str, internal_interface: str) -> int:
@@ -16,8 +15,8 @@ def init(state_dir: str, bfd_dir: str, internal_interface: str) -> int:
     still holds, but it is not applied, and until it is no BFD session may come up, which would bring traffic.
     """
     try:
-        for file in (Path(state_dir) / PROGRESS_FILE, Path(bfd_dir) / CONFIG_FILE):
-            file.unlink(missing_ok=True)
+        for directory, file in ((state_dir, READINESS_FILE), (state_dir, PROGRESS_FILE), (bfd_dir, CONFIG_FILE)):
+            Path(directory, file).unlink(missing_ok=True)
         changes = prepare(internal_interface)
     except (KernelError, OSError) as error:
         sys.stderr.write(f"gw-agent init: {error}\n")

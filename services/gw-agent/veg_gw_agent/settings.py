@@ -4,10 +4,12 @@ from typing import Final
 
 from veg_contracts.addresses import split
 from veg_contracts.base import Value
-from veg_gw_agent.drain import SHARED_DIR
-from veg_gw_agent.readiness import STATE_DIR
 from veg_runtime.settings import Settings, SettingsError
 
+STATE_DIR: Final = "/var/lib/gw-agent"
+PROGRESS_FILE: Final = "progress.json"
+READINESS_FILE: Final = "readiness"
+SHARED_DIR: Final = "/run/veg-bfd"
 CONFIG_FILE: Final = "bfd.json"  # the speaker's, in `bfd_dir`
 
 

@@ -192,13 +192,34 @@ def test_bfdd_control(speakers: list[Speaker]) -> None:
         0,
         control.status([(*PAIR, "Up"), (*PAIR6, "Up")]),
     )
-    live = run_control("live", *where)
-    assert (live.returncode, live.stdout, live.stderr) == (0, "", "")
     speakers[0].kill()
-    for command in ("status", "live"):
-        failed = run_control(command, *where)
-        assert failed.returncode == 1
-        assert "is bfdd running?" in failed.stderr
+    failed = run_control("status", *where)
+    assert failed.returncode == 1
+    assert "is bfdd running?" in failed.stderr
+
+
+def live(speaker: Speaker) -> tuple[int, str]:
+    """The exit code of the liveness probe, and what it prints."""
+    environment = {"VEG_BFD_DIR": str(speaker.directory)}
+    done = subprocess.run([BIN / "bfdd-live"], env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+def test_the_liveness_probe(speakers: list[Speaker]) -> None:
+    speaker, beat = speakers[0], speakers[0].directory / control.BEAT
+    until(lambda: live(speaker)[0] == 0, "it came round", 5.0)
+    before = beat.read_text()
+    until(lambda: beat.read_text() != before, "it comes round again", 5.0)
+    speaker.kill()
+    written = int(beat.read_text())
+    for age, code in ((0, 0), (10, 0), (12, 1)):
+        beat.write_text(f"{int(time.clock_gettime(time.CLOCK_BOOTTIME)) - age}\n")
+        assert live(speaker)[0] == code, age
+    beat.write_text("\n")
+    assert live(speaker) == (1, f"bfdd-live: {beat} has no time in it: does bfdd run?\n")
+    beat.unlink()
+    assert live(speaker)[0] == 1
+    assert written > 0
 
 
 def test_both_programs_have_a_help_and_say_what_is_wrong() -> None:

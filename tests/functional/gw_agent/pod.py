@@ -335,9 +335,7 @@ class Agent:
             raise AssertionError(f"{error}; the agent said:\n{self.log()}") from error
 
     def ready(self) -> tuple[bool, str]:
-        done = subprocess.run(
-            [str(BIN / "gw-agent"), "ready"], env=self.environ, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([str(BIN / "gw-ready")], env=self.environ, capture_output=True, text=True, check=False)
         return done.returncode == 0, done.stdout.strip()
 
 

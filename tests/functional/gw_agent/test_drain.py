@@ -14,9 +14,10 @@ pytestmark = pytest.mark.timed
 LEAVING = (f"default/{POD}", "default/gateway1-xyz")
 
 
-def drain(agent: Agent, timeout_s: float = 10) -> subprocess.Popen[str]:
-    command = [str(BIN / "gw-agent"), "drain", "--timeout", str(timeout_s)]
-    return subprocess.Popen(command, env=agent.environ, stdout=subprocess.PIPE, text=True)
+def drain(agent: Agent, timeout_s: int = 10) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(BIN / "gw-drain"), str(timeout_s)], env=agent.environ, stdout=subprocess.PIPE, text=True
+    )
 
 
 def test_it_waits_until_the_pod_is_released(bus: Bus, agent: Agent, config: Config, wait: Wait) -> None:
@@ -44,10 +45,10 @@ def test_it_waits_until_the_pod_is_released(bus: Bus, agent: Agent, config: Conf
 
 def test_it_ends_when_nobody_releases_the_pod(agent: Agent) -> None:
     start = time.monotonic()
-    draining = drain(agent, 0.3)
+    draining = drain(agent, 1)
     output, _ = draining.communicate(timeout=10)
-    assert (draining.returncode, output) == (0, "not released within 0.3 s: stopping all the same\n")
-    assert time.monotonic() - start < 2
+    assert (draining.returncode, output) == (0, "not released within 1 s: stopping all the same\n")
+    assert 1 <= time.monotonic() - start < 2
 
 
 def test_it_starts_fast(agent: Agent) -> None:

@@ -25,7 +25,7 @@ _SHARED_DIR: Final = "/run/veg-bfd"
 # long it may take altogether.
 _DRAIN_S: Final = 20
 _GRACE_S: Final = 30
-_DRAIN: Final = {"preStop": {"exec": {"command": ["gw-agent", "drain", "--timeout", str(_DRAIN_S)]}}}
+_DRAIN: Final = {"preStop": {"exec": {"command": ["gw-drain", str(_DRAIN_S)]}}}
 
 _RESOURCES: Final = {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}}
 
@@ -119,7 +119,7 @@ def _gateway_container(spec: Spec) -> dict[str, Any]:
         "resources": msgspec.to_builtins(spec.resources) or _RESOURCES,
         "lifecycle": _DRAIN,
         "readinessProbe": {
-            "exec": {"command": ["gw-agent", "ready"]},
+            "exec": {"command": ["gw-ready"]},
             "periodSeconds": 2,
             "timeoutSeconds": 10,
         },
@@ -148,7 +148,7 @@ def _speaker_container(image: str, mounts: list[dict[str, str]]) -> dict[str, An
         "resources": {"requests": {"cpu": "200m", "memory": "24Mi"}, "limits": {"memory": "64Mi"}},
         "lifecycle": _DRAIN,
         "livenessProbe": {
-            "exec": {"command": ["bfdd-control", "live"]},
+            "exec": {"command": ["bfdd-live"]},
             "initialDelaySeconds": 5,
             "periodSeconds": 10,
             "timeoutSeconds": 10,
