@@ -1,4 +1,4 @@
-"""One lab for all e2e tests. `KEEP_ENV=1` leaves it up afterwards; `VEG_E2E_LAB` names it."""
+"""One lab for all e2e tests of a worker. `KEEP_ENV=1` leaves it up afterwards; `VEG_E2E_LAB` names it."""
 
 import os
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ SETTLE_S = 20
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    made = Lab(os.environ.get("VEG_E2E_LAB", "e2e"))
+    made = Lab(os.environ.get("VEG_E2E_LAB", "e2e") + os.environ.get("PYTEST_XDIST_WORKER", ""))
     made.call("up", timeout_s=1200)
     yield made
     if not os.environ.get("KEEP_ENV"):

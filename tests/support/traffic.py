@@ -3,26 +3,32 @@
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryFile
+from typing import Final
 
 from support.clients import SERVER, inside
 from support.lab import Lab
+
+_INTERVAL_S: Final = 0.01
 
 
 @contextmanager
 def unbroken_ping(lab: Lab, client: str, *, at_least: int = 100) -> Iterator[None]:
     """The pod `namespace/name` pings the external server all the while, every 10 ms, and loses nothing.
 
-    What is still under way when the ping is stopped is not lost: only a gap before an answer counts. `at_least` that
-    many must have been answered, or nothing was seen at all.
+    What is still under way when the ping is stopped is not lost: only a gap before an answer counts. It goes on until
+    there was time for `at_least` that many answers, and they must have come, or nothing was seen at all.
     """
-    words = inside(lab, client, "ping", "-i", "0.01", "-w", "600", SERVER)
+    words = inside(lab, client, "ping", "-i", f"{_INTERVAL_S}", "-w", "600", SERVER)
     with TemporaryFile("w+") as output:
         process = subprocess.Popen(words, stdout=output)
+        until = time.monotonic() + 1.2 * at_least * _INTERVAL_S
         try:
             yield
+            time.sleep(max(0.0, until - time.monotonic()))
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(20)
