@@ -37,9 +37,10 @@ functional: setup ## Each service against a real Postgres, NATS, ovsdb-server, A
 	@$(PYTEST) tests/functional -n 3 --dist loadgroup -m "not timed"
 	@$(PYTEST) tests/functional -n 2 -m timed
 
-e2e: setup ## The whole system in a lab of its own, with real packets (about 30 min, plus 5 when Kubernetes is to be built)
+e2e: setup ## The whole system in two labs, with real packets (about 15 min, plus 5 when Kubernetes is to be built)
 	@lab/lab assets
-	@$(PYTEST) tests/e2e
+	@$(PYTEST) tests/e2e -n 2 --dist loadfile -m "not timed"
+	@$(PYTEST) tests/e2e -m timed
 
 test: unit functional e2e ## Every test
 

@@ -16,6 +16,8 @@ from support.clients import await_running, client_pod
 from support.lab import Lab, eventually
 from support.vpcs import egress, subnet, vpc
 
+pytestmark = pytest.mark.timed
+
 CLIENTS = 32
 TRAFFIC_AFTER_S = 3.0
 NAME = "draining"

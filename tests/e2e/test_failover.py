@@ -21,6 +21,8 @@ from support.northbound import table
 from support.snapshot import OWNER
 from support.vpcs import egress, subnet, vpc
 
+pytestmark = pytest.mark.timed
+
 SERVER = "172.17.0.1"
 DARK_S = 60.0  # for how long all gateways are down
 WITHIN_S = 1.0
