@@ -114,8 +114,7 @@ def _plan_one(world: World, gateway: str, made: _Made) -> set[str]:
     router = planned.draft.nb.router if planned.draft.nb is not None and planned.basis is not None else ""
     if broken := violations(planned.draft, frozenset(world.strange_routes(router).prefixes)):
         raise InvariantError(f"{gateway}: {'; '.join(broken)}")
-    _remember(world, gateway, planned.basis)
-    again = _select(world, gateway, planned.selecting)
+    again = _remember(world, gateway, planned.basis) | _select(world, gateway, planned.selecting)
     _place(world, last, planned)
     new = _next_intent(world, last, planned, made.time)
     if new is not None:
@@ -136,11 +135,18 @@ def _plan_one(world: World, gateway: str, made: _Made) -> set[str]:
     return again
 
 
-def _remember(world: World, gateway: str, basis: Basis | None) -> None:
+def _remember(world: World, gateway: str, basis: Basis | None) -> set[str]:
+    """What the gateway was planned from; the Vpcs whose BFD port it begins or ceases to use by that."""
+    before = world.basis(gateway)
     if basis is None:
         world.remove(BASIS, gateway)
     else:
         world.put(BASIS, gateway, basis)
+    return _watched_vpc(before) ^ _watched_vpc(basis)
+
+
+def _watched_vpc(basis: Basis | None) -> set[str]:
+    return {basis.network.vpc} if basis is not None and basis.spec.bfd.enabled else set()
 
 
 def _select(world: World, gateway: str, selecting: Selecting | None) -> set[str]:

@@ -116,7 +116,6 @@ class World:
         self._ports_at: dict[tuple[str, str], set[str]] = {}
         self._local_at: dict[tuple[str, str], set[str]] = {}
         self._held: set[str] = set()
-        self._contested: set[str] = set()
         self._foreign: dict[str, str] = {}  # Deployment -> uid of its owner
         self._owner_of: dict[str, str] = {}
         self._member_changes: dict[str, dict[str, bool]] = {}
@@ -218,17 +217,23 @@ class World:
         owned = [each.key for each in found if isinstance(each, Deployment) and each.owner_uid == gateway_uid]
         return min(owned, default="")
 
-    def contested(self) -> list[str]:
-        """The gateways that another controller has left its mark on, sorted. None in a group of our own."""
-        if self.settings.api_group != names.KUBE_OVN_GROUP:
-            return []
-        owners = (self.stored_by_uid(uid) for uid in self._foreign.values())
-        owned = {owner.object.key for owner in owners if owner is not None and owner.object.KIND == EgressGateway.KIND}
-        return sorted(self._contested | owned)
+    def is_contested(self, gateway: str) -> bool:
+        """Whether another controller has left its mark on the gateway. Never in a group of our own."""
+        stored, found = self.stored(EgressGateway.KIND, gateway), self.find(EgressGateway, gateway)
+        if stored is None or found is None or self.settings.api_group != names.KUBE_OVN_GROUP:
+            return False
+        marked = names.KUBE_OVN_FINALIZER in found.finalizers or bool(found.status_managers)
+        return marked or bool(self.foreign_deployment(stored.uid))
 
     def foreign_deployment(self, gateway_uid: str) -> str:
-        """The key of a Deployment that names this gateway as its owner and that another one made; empty for none."""
-        return min((key for key, uid in self._foreign.items() if uid == gateway_uid), default="")
+        """The key of a Deployment that names this gateway as its owner and that another one made; empty for none.
+
+        An owner of another namespace is none (Kubernetes' own rule): a tenant could name any.
+        """
+        owner = self.stored_by_uid(gateway_uid)
+        space = f"{owner.object.namespace}/" if owner is not None and isinstance(owner.object, EgressGateway) else "/"
+        found = (key for key, uid in self._foreign.items() if uid == gateway_uid and key.startswith(space))
+        return min(found, default="")
 
     def gateway_of_labels(self, namespace: str, labels: dict[str, str]) -> list[str]:
         """The gateways an object with these labels belongs to: one at most, unless a shortened label is shared."""
@@ -409,8 +414,6 @@ class World:
     def _index_object(self, key: str, value: Stored) -> None:
         if isinstance(value.object, EgressGateway):
             self._specs[value.object.key] = parse(value.object.spec)
-            if names.KUBE_OVN_FINALIZER in value.object.finalizers or value.object.status_managers:
-                self._contested.add(value.object.key)
         if isinstance(value.object, Deployment) and value.object.foreign and value.object.owner_uid:
             self._foreign[value.object.key] = value.object.owner_uid
         if isinstance(value.object, Pod):
@@ -440,7 +443,6 @@ class World:
     def _unindex_object(self, key: str, value: Stored) -> None:
         if isinstance(value.object, EgressGateway):
             del self._specs[value.object.key]
-            self._contested.discard(value.object.key)
         if isinstance(value.object, Deployment):
             self._foreign.pop(value.object.key, None)
         if isinstance(value.object, Pod):

@@ -1,7 +1,8 @@
 """Whose BFD port it is: ours by `Vpc.spec.bfdPort` or by annotation, or Kube-OVN's, which gets a stub peer."""
 
 import msgspec
-from support.simulation import GATEWAY, SETTINGS, Simulation
+import pytest
+from support.simulation import GATEWAY, SETTINGS, Simulation, gateway
 from unit.planner.test_bfd import NODES, ONE, PEER, TWO, node, vpc
 
 from veg_contracts.commands import EnsureVpcStatus
@@ -88,6 +89,22 @@ def test_a_port_of_kube_ovn_gets_a_stub_peer_while_a_gateway_uses_it() -> None:
     simulation.create(replicas=2, bfd={"enabled": False}, generation=2)
     simulation.answer_all()
     assert simulation.rows.get("ovn-cluster", NbRows()).empty
+
+
+BAD_TERM = {"matchExpressions": [{"key": "zone", "operator": "In"}]}
+
+
+@pytest.mark.parametrize("change", [{"vpc": "nowhere"}, {"nodeSelector": [BAD_TERM]}], ids=["vpc", "selector"])
+def test_its_stub_peer_stays_while_the_spec_of_a_serving_gateway_cannot_be_acted_on(change: dict[str, object]) -> None:
+    simulation = prepared(vpc(status_name="bfd@ovn-cluster", status_ip=PEER), manage_bfd_ports=False)
+    before = simulation.rows[GATEWAY].sessions
+    simulation.create(replicas=2, bfd=BFD, generation=2, **change)
+    simulation.answer_all()
+    assert simulation.rows["ovn-cluster"] == NbRows(bfd_port=PEER_ONLY)
+    assert simulation.rows[GATEWAY].sessions == before
+    simulation.lose(gateway())
+    simulation.answer_all()
+    assert simulation.rows.get("ovn-cluster", NbRows()).empty, "with its last user it goes"
 
 
 def test_nothing_is_written_beside_a_port_of_kube_ovn_that_no_gateway_uses() -> None:

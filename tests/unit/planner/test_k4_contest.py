@@ -103,18 +103,20 @@ def test_k4_a_mark_that_comes_with_our_finalizer_withdraws_it(mark: dict[str, An
     assert conflict(simulation)
 
 
-def test_k4_one_marked_gateway_tells_it_of_all_that_are_not_begun() -> None:
+@MARKS
+def test_k4_a_mark_is_of_its_own_gateway_alone(mark: dict[str, Any]) -> None:
+    """A tenant can set one."""
     simulation = created()
-    see(simulation, {"finalizers": (THEIRS,)}, name="theirs")
-    see(simulation, {}, name="later")
+    see(simulation, mark, name="theirs")
     assert "default/theirs" in conflict(simulation, "default/theirs")
-    assert "default/theirs" in conflict(simulation, "default/later"), "it names where it was seen"
-    assert simulation.status().ready, "what served before goes on"
-    assert simulation.intent().conflict is None
+    assert simulation.status().ready
+    see(simulation, {}, name="later")
     simulation.answer_all()
-    simulation.lose(gateway(name="theirs"))
-    assert simulation.intent("default/later").conflict is None, "with the last mark the refusal goes"
-    assert simulation.intent("default/later").finalizer
+    see(simulation, {"finalizers": (OURS,)}, name="later")
+    assert simulation.intent("default/later").workload is not None
+    see(simulation, {}, name="theirs")
+    assert simulation.intent("default/theirs").conflict is None, "with the mark the refusal goes"
+    assert simulation.intent("default/theirs").finalizer
 
 
 def test_k4_a_deployment_that_another_one_made_of_a_gateway_is_a_mark() -> None:
@@ -134,8 +136,22 @@ def test_k4_a_deployment_that_another_one_made_of_a_gateway_is_a_mark() -> None:
     assert simulation.intent().workload is None
     assert simulation.intent().config is None
     assert not simulation.intent().finalizer
-    see(simulation, {}, name="later")
-    assert "Deployment default/gateway1" in conflict(simulation, "default/later")
+
+
+def test_k4_a_deployment_of_another_namespace_is_no_mark() -> None:
+    simulation = prepared()
+    see(simulation, {"finalizers": (OURS,)})
+    made = Deployment(
+        namespace="tenant",
+        name="gateway1",
+        generation=1,
+        owner_uid=f"uid-VpcEgressGateway-{GATEWAY}",
+        foreign=True,
+        labels=names.workload_labels("gateway1"),
+    )
+    simulation.see(made)
+    assert simulation.intent().conflict is None
+    assert simulation.intent().workload is not None
 
 
 def test_k4_what_serves_goes_on_says_so_and_does_not_fight_for_its_deployment() -> None:
@@ -213,6 +229,7 @@ def test_k4_a_restart_decides_the_same() -> None:
     simulation = prepared()
     see(simulation, {"finalizers": (THEIRS,)})
     simulation.answer_all()
+    before = conflict(simulation)
     simulation.restart()
-    see(simulation, {}, name="later")
-    assert "default/gateway1" in conflict(simulation, "default/later")
+    see(simulation, {"finalizers": (THEIRS,)}, generation=2)
+    assert conflict(simulation) == before

@@ -1,8 +1,8 @@
 """Another controller that reconciles VpcEgressGateways of our API group: seen before we write, and left to its own.
 
 Kube-OVN >= 1.14 does, and nothing turns that off. Two that write one Deployment and one status undo each other for ever
-(docs/decisions/0014). It is known by what it leaves on the objects: its finalizer, its hand in the status, its
-Deployment. One gateway with such a mark tells it of all, since a controller reconciles a kind and not an object. What
+(docs/decisions/0014). It is known by what it leaves on an object: its finalizer, its hand in the status, its
+Deployment. A mark speaks of its own gateway alone: a tenant can set one, and must not stop the gateways of others. What
 we have given pods or rows before there was a mark goes on: taking it down would be an outage, and would mend nothing.
 """
 
@@ -18,8 +18,8 @@ from veg_planner.world import World
 
 TOPIC: Final = "conflict"
 _REMEDY: Final = (
-    f"set VEG_API_GROUP={names.OWN_GROUP} for watcher, planner and kube-writer, apply crds/{names.OWN_GROUP}/ and make "
-    "the gateway in that group"
+    f"set VEG_API_GROUP={names.OWN_GROUP} for watcher, planner and kube-writer, apply crds/{names.OWN_GROUP}/ and "
+    "create the gateway in that group"
 )
 
 
@@ -48,7 +48,7 @@ def hold(world: World, subject: Subject, notes: Notes) -> Plan | None:
 
 def refused(world: World, subject: Subject) -> bool:
     """Whether nothing of the gateway is ours: then it claims nothing either."""
-    return bool(world.contested()) and not _begun(world, subject)
+    return world.is_contested(subject.gateway.key) and not _begun(world, subject)
 
 
 def _begun(world: World, subject: Subject) -> bool:
@@ -66,13 +66,8 @@ def _sentence(world: World, subject: Subject) -> str:
     """The first one stays: each further mark would be one more write beside the other one's, and one more Event."""
     if subject.last is not None and subject.last.conflict is not None:
         return subject.last.conflict.message
-    text = f"another controller reconciles gateways of {names.KUBE_OVN_GROUP} ({_why(world, subject.gateway.key)})"
-    return f"{text}, so nothing is made of it here: {_REMEDY}"
-
-
-def _why(world: World, gateway: str) -> str:
-    contested = world.contested()
-    return _mark(world, gateway if gateway in contested else contested[0])
+    text = f"another controller reconciles it ({_mark(world, subject.gateway.key)})"
+    return f"{text}, so this one leaves it alone: {_REMEDY}"
 
 
 def _mark(world: World, gateway: str) -> str:
@@ -85,7 +80,7 @@ def _mark(world: World, gateway: str) -> str:
     if stored.object.status_managers:
         return f"{', '.join(stored.object.status_managers)} writes the status of {names.KIND} {gateway}"
     if deployment := world.foreign_deployment(stored.uid):
-        return f"Deployment {deployment} of {names.KIND} {gateway} was made by another one"
+        return f"Deployment {deployment} of {names.KIND} {gateway} was created by another controller"
     return ""
 
 

@@ -62,10 +62,7 @@ def plan_vpc(world: World, name: str) -> Plan:
 def _peer(world: World, vpc: Vpc, uid: str, notes: Notes) -> Plan:
     """A port that Kube-OVN makes: all that is ours is its stub peer, once it is there and somebody uses it."""
     port, name = vpc.bfd_port, names.bfd_port(vpc.name)
-    specs = (world.spec(gateway) for gateway in world.gateways())
-    used = any(
-        isinstance(spec, Spec) and spec.bfd.enabled and vpc_of(spec, world.settings) == vpc.name for spec in specs
-    )
+    used = any(_uses(world, gateway, vpc.name) for gateway in world.gateways())
     if not used or port is None or port.status_name != name:
         notes.done("bfd port", "it is Kube-OVN's to make (VEG_MANAGE_BFD_PORTS)")
         return Plan(draft=Draft(gateway=vpc.name, gateway_uid=uid, nb=NbRows()), steps=notes.steps)
@@ -73,6 +70,13 @@ def _peer(world: World, vpc: Vpc, uid: str, notes: Notes) -> Plan:
     peer = BfdRouterPort(name=name, mac="", networks=(), chassis=(), peer_only=True)
     rows = NbRows(bfd_port=peer)  # a switch hangs on no router
     return Plan(draft=Draft(gateway=vpc.name, gateway_uid=uid, nb=rows), steps=notes.steps)
+
+
+def _uses(world: World, gateway: str, vpc: str) -> bool:
+    """Whether it has BFD in that Vpc, by its spec or by what it goes on from while that cannot be acted on."""
+    spec, basis = world.spec(gateway), world.basis(gateway)
+    asks = isinstance(spec, Spec) and spec.bfd.enabled and vpc_of(spec, world.settings) == vpc
+    return asks or (basis is not None and basis.spec.bfd.enabled and basis.network.vpc == vpc)
 
 
 def _kept(name: str, uid: str, before: Intent | None, notes: Notes) -> Plan:
