@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command("up", _up, "bring the lab up").add_argument("--infra", action="store_true", help="stop before our services")
     command("down", _down, "end and remove everything of the lab")
-    command("assets", _assets, "only build and unpack what the cache lacks (6 min for Kubernetes, else under 1 s)")
+    command("assets", _assets, "only build and unpack what the cache lacks (5 min for Kubernetes, else under 1 s)")
     command("status", _status, "a table of all components")
     for name, handler, text in (
         ("start", _start, "start components and wait until they are ready"),

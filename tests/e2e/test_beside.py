@@ -193,6 +193,7 @@ def test_what_a_restart_of_kube_ovn_deletes_is_repaired(beside: Lab, world: Worl
     beside.kubectl("delete", "pod", "selected")
 
 
+@pytest.mark.timed
 def test_a_failover_and_a_drain(beside: Lab, tmp_path: Path) -> None:
     """At 100 ms x 3 traffic is out for less than a second, and a pod that leaves on purpose loses no ping."""
     key = traffic.Flow("one", "4")

@@ -16,6 +16,8 @@ NAME = "local"
 NODES = ("kube-ovn-worker", "kube-ovn-worker2")
 CONNECTIONS = 200
 WITHIN_S = 1.0
+
+pytestmark = pytest.mark.timed
 PLACES = {
     "default": ("ovn-cluster", "local-default", "10.49.0.0/24"),
     "custom": ("local", "local-custom", "192.168.50.0/24"),

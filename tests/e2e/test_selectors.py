@@ -66,6 +66,7 @@ def test_a_policy_on_the_port_groups_address_set(lab: Lab, addresses: list[str])
     assert members(lab, KEY) == set()
 
 
+@pytest.mark.timed
 def test_a_pod_that_gains_the_label_leaves_through_the_gateway_within_a_second(lab: Lab, addresses: list[str]) -> None:
     head = position(lab)
     with Asking(lab, "default/picky") as asking:
@@ -226,6 +227,7 @@ def custom(lab: Lab) -> Iterator[str]:
     lab.kubectl("delete", "vpc", CUSTOM)
 
 
+@pytest.mark.timed
 def test_selectors_in_a_custom_vpc(lab: Lab, custom: str) -> None:
     addresses = lab.gateway(custom)["status"]["externalIPs"]
     key = f"default/{custom}"

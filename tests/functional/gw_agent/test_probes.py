@@ -23,9 +23,16 @@ def cpu_of_children_s() -> float:
 def test_a_probe_or_hook_takes_5_ms_of_cpu_at_most(agent: Agent, words: list[str]) -> None:
     disk.save(agent.state, Progress().succeeded(1))
     (agent.shared / "bfdd.beat").write_text("1\n")
+    # A machine on which a shell that does nothing takes a millisecond is no slow one; on others both take longer.
+    unit_s = max(1.0, cost_s(agent, "sh", "-c", ":") / 0.001)
+    assert cost_s(agent, str(BIN / words[0]), *words[1:]) <= CPU_MAX_S * unit_s
+
+
+def cost_s(agent: Agent, *words: str) -> float:
+    """The CPU time of a command, the least of five."""
     spent = []
     for _ in range(5):
         before = cpu_of_children_s()
-        subprocess.run([BIN / words[0], *words[1:]], env=agent.environ, capture_output=True, check=False)
+        subprocess.run(words, env=agent.environ, capture_output=True, check=False)
         spent.append(cpu_of_children_s() - before)
-    assert min(spent) <= CPU_MAX_S, spent
+    return min(spent)
