@@ -21,26 +21,27 @@ class UnknownMembersError(Exception):
 
 
 def taken(table: str, row: str, record: str, ids: Mapping[str, str], owner: str) -> CannotApplyError:
-    """That a row which `owner` needs is there and not its own: which one, whose it seems to be, and what to do.
+    """That a row which `owner` needs is there and not its own: which one, whose it appears to be, and what to do.
 
     To take over a row of somebody else is a command that somebody gives, and never a choice of ours: here is that
     command. `record` is what ovn-nbctl finds the row by.
     """
     return CannotApplyError(
-        f"{table} {row} is there already and is not of {owner}: {describe(ids)}. Remove it, or give it to {owner}: "
+        f"{table} {row} already exists and does not belong to {owner}; {describe(ids)}. "
+        f"Remove it, or give it to {owner}: "
         f'ovn-nbctl set {table} {record} external_ids:"{OWNER_KEY}"={owner}'
     )
 
 
 def describe(ids: Mapping[str, str]) -> str:
-    """Whose a row that is not ours seems to be, as a sentence."""
+    """Whose a row that is not ours appears to be, as a sentence."""
     shown = ", ".join(f"{key}={value}" for key, value in sorted(ids.items()))[:_IDS_LENGTH_MAX]
-    return f"it seems to be {_whose(ids)}, its external_ids are {{{shown}}}"
+    return f"it appears to belong to {_whose(ids)} (external_ids: {{{shown}}})"
 
 
 def _whose(ids: Mapping[str, str]) -> str:
     if owner := ids.get(OWNER_KEY):
-        return f"of {owner}, by our own key"
+        return f"{owner}, by our own key"
     if gateway := ids.get(GATEWAY_KEY):
-        return f"of a gateway {gateway} of somebody else, or one of ours that lost its key"
-    return f"of {ids['vendor']}" if ids.get("vendor") else "of somebody who left no name"
+        return f"a gateway {gateway} of somebody else, or to one of ours that lost its key"
+    return ids.get("vendor") or "an unknown owner"

@@ -71,7 +71,7 @@ def check(replica: "Replica", router: idl.Row, rows: NbRows) -> None:
         if (route := ours.get(group)) is not None:
             raise CannotApplyError(
                 f"{ROUTE.name} {route.ip_prefix} -> {route.nexthop} of router {router.name} would be in one ECMP group "
-                f"with {row.ip_prefix} -> {row.nexthop}, which is not ours: {describe(row.external_ids)}. "
+                f"with {row.ip_prefix} -> {row.nexthop}, which is not ours; {describe(row.external_ids)}. "
                 f"A part of the traffic would go there. Take the policy form for this source, or remove that route"
             )
 

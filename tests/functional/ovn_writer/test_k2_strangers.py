@@ -159,21 +159,21 @@ CONFLICTS = {
         ),
         NbRows(router="vpc1", bfd_port=ROUTER_PORT),
         "vpc1",
-        (PORT, "of kube-ovn", f"lrp={PORT}"),
+        (PORT, "does not belong to vpc1; it appears to belong to kube-ovn", f"lrp={PORT}"),
     ),
     "Logical_Switch_Port": Conflict(
         "Logical_Switch_Port",
         ("ls-add", "theirs", "--", "lsp-add", "theirs", f"{PORT}.peer"),
         NbRows(router="vpc1", bfd_port=ROUTER_PORT),
         "vpc1",
-        (f"{PORT}.peer", "of somebody who left no name"),
+        (f"{PORT}.peer", "appears to belong to an unknown owner"),
     ),
     "Logical_Router_Port": Conflict(
         "Logical_Router_Port",
         ("lrp-add", "vpc1", PORT, ROUTER_PORT.mac, "10.9.9.9/24"),
         NbRows(router="vpc1", bfd_port=ROUTER_PORT),
         "vpc1",
-        (PORT, "of somebody who left no name"),
+        (PORT, "appears to belong to an unknown owner"),
     ),
 }
 
