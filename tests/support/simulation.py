@@ -238,7 +238,7 @@ class Simulation:
         if isinstance(command, EnsureWorkload):
             detail = {"generation": str(self.deployments[command.gateway][1].generation)}
         if isinstance(command, EnsureNb) and command.rows.bfd_port is not None:
-            detail = {"bfd_port": "ours"}
+            detail = {"bfd_port": "peer" if command.rows.bfd_port.peer_only else "ours"}
         return self.happen(
             CommandApplied(
                 command_id=outgoing.id,

@@ -3,7 +3,8 @@
 They are one thing made of several rows, so they are read and written as one, unlike the rows of `tables`. A router port
 of that name that is not ours is somebody's BFD port all the same: it is used, and nothing of it is touched. What is
 ours says so itself, by our key (docs/decisions/0013), down to each chassis. Where it is known that the port is
-Kube-OVN's, the stub switch alone is wanted (`peer_only`). Runs in the connection's thread.
+Kube-OVN's, the stub switch alone is wanted (`peer_only`); a router port that was ours until then is handed over: it
+stays and loses our key. Runs in the connection's thread.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -73,7 +74,7 @@ def ensure(
         return PEER
     other = _other(replica, vpc, wanted) if wanted is not None else None
     if wanted is None or router is None or other is not None:
-        _remove_all(replica, parts, other)
+        _give_up(replica, parts, _of_others(replica, vpc))
         return FOREIGN if other is not None else ""
     routers = _routers(replica, parts.port) if parts.port is not None else []
     if routers == [router] and _value(replica, vpc, parts) == wanted:
@@ -92,22 +93,32 @@ def ensure(
 
 
 def _ensure_peer(replica: Replica, txn: idl.Transaction, vpc: str, wanted: BfdRouterPort, parts: _Parts) -> None:
-    """Only the stub switch is ours."""
-    if parts.switch is not None and _value(replica, vpc, parts) == wanted:
+    """Only the stub switch is ours. A router port that was ours is handed over: its maker may not make another one."""
+    if _value(replica, vpc, parts) == wanted:
         return
-    rest = _Parts(port=parts.port, group=parts.group, strays=parts.strays)
-    there = replica.named(ROUTER_PORT, bfd_port(vpc))
-    _remove_all(replica, rest, there if parts.port is None else None)
-    _write_peer(replica, txn, vpc, parts.switch)
+    if parts.port is not None:
+        _hand_over(parts.port)
+    _give_up(replica, _Parts(group=parts.group, strays=parts.strays), replica.named(ROUTER_PORT, wanted.name))
+    if parts.strays or not _peered(replica, vpc, parts):
+        _write_peer(replica, txn, vpc, parts.switch)
 
 
-def _remove_all(replica: Replica, parts: _Parts, other: idl.Row | None) -> None:
-    """Remove these rows of ours, but leave the group to the port of another one that uses it."""
-    keeps = parts.group is not None and other is not None and parts.group.uuid in references(other, _GROUP_OF)
+def _give_up(replica: Replica, parts: _Parts, stays: idl.Row | None) -> None:
+    """Remove these rows of ours, but hand a group over to the router port that stays and uses it."""
+    used = set(references(stays, _GROUP_OF)) if stays is not None else set()
     for row in parts:
-        if not (keeps and row is parts.group):
+        if row.uuid in used:
+            for each in (row, *(member for member in _members(replica, row) if OWNER_KEY in member.external_ids)):
+                _hand_over(each)
+        else:
             row.verify(EXTERNAL_IDS)
             _remove(replica, row)
+
+
+def _hand_over(row: idl.Row) -> None:
+    """Take our key off a row, which stays as it is: from here on it is another one's."""
+    row.verify(EXTERNAL_IDS)
+    row.external_ids = {key: value for key, value in row.external_ids.items() if key != OWNER_KEY}
 
 
 def gone(replica: Replica, vpcs: Iterable[str]) -> list[str]:
@@ -132,11 +143,11 @@ def _parts(replica: Replica, vpc: str | None = None) -> dict[str, _Parts]:
 
 
 def _value(replica: Replica, vpc: str, parts: _Parts) -> BfdRouterPort:
-    port, group, peer = parts.port, parts.group, replica.port(_peer(vpc))
-    whole = not parts.strays and peer is not None and _has(parts.switch, stub_switch_owner_ids(vpc))
+    port, group, peered = parts.port, parts.group, _peered(replica, vpc, parts)
     if port is None and group is None and not parts.strays:
-        return BfdRouterPort(name=bfd_port(vpc), mac="", networks=(), chassis=(), intact=whole, peer_only=True)
-    whole = whole and _has(port, bfd_port_owner_ids(vpc)) and _has(group, chassis_group_owner_ids(vpc))
+        return BfdRouterPort(name=bfd_port(vpc), mac="", networks=(), chassis=(), intact=peered, peer_only=True)
+    owned = _has(port, bfd_port_owner_ids(vpc)) and _has(group, chassis_group_owner_ids(vpc))
+    whole = owned and peered and not parts.strays
     intact = whole and port is not None and group is not None and group.uuid in references(port, _GROUP_OF)
     members = _members(replica, group)
     return BfdRouterPort(
@@ -152,14 +163,25 @@ def _value(replica: Replica, vpc: str, parts: _Parts) -> BfdRouterPort:
     )
 
 
+def _peered(replica: Replica, vpc: str, parts: _Parts) -> bool:
+    """Whether the stub switch and its port are there."""
+    return replica.port(_peer(vpc)) is not None and _has(parts.switch, stub_switch_owner_ids(vpc))
+
+
+def _of_others(replica: Replica, vpc: str) -> idl.Row | None:
+    """The router port of that name, if it is not ours."""
+    row = replica.named(ROUTER_PORT, bfd_port(vpc))
+    return row if row is not None and row.external_ids.get(OWNER_KEY) != vpc else None
+
+
 def _other(replica: Replica, vpc: str, wanted: BfdRouterPort) -> idl.Row | None:
     """Somebody else's router port of that name.
 
     Raises:
         CannotApplyError: it has our address and no owner: to leave it to itself would cost it its peer.
     """
-    row = replica.named(ROUTER_PORT, wanted.name)
-    if row is None or row.external_ids.get(OWNER_KEY) == vpc:
+    row = _of_others(replica, vpc)
+    if row is None:
         return None
     if row.mac == wanted.mac and OWNER_KEY not in row.external_ids:
         raise taken(ROUTER_PORT, repr(row.name), row.name, row.external_ids, vpc)
@@ -189,7 +211,7 @@ def _write(
     port.options = {**_map(port, "options"), **_OPTIONS}
     port.ha_chassis_group = [group.uuid]
     port.external_ids = {**_map(port, EXTERNAL_IDS), **bfd_port_owner_ids(vpc)}
-    if replica.port(_peer(vpc)) is None or not _has(parts.switch, stub_switch_owner_ids(vpc)):
+    if not _peered(replica, vpc, parts):
         _write_peer(replica, txn, vpc, parts.switch)
 
 

@@ -228,6 +228,7 @@ def _sent(known: PartState | None, outgoing: Outgoing, uid: str) -> PartState:
         generation=outgoing.data.generation,
         state="sent",
         message=known.message if known is not None and known.state == "failed" else "",
+        detail=known.whose if known is not None else {},
         programmed=known.programmed if known is not None else 0,
     )
 

@@ -8,6 +8,10 @@ from veg_contracts.intent import NbRows, Source
 from veg_contracts.objects import AnyProjection, Subnet
 from veg_planner.spec import PodSelector, Spec
 
+# What the ovn-writer says of the BFD port of a Vpc that it was told to write: whose the router port is.
+BFD_PORT: Final = "bfd_port"
+OURS: Final = "ours"
+FOREIGN: Final = "foreign"
 _DIGITS_MAX: Final = 18  # of a generation that fits 64 bits
 
 
@@ -140,6 +144,11 @@ class PartState(Value, frozen=True, kw_only=True):
     detail: dict[str, str] = {}
     programmed: int = 0
     ticks: int = 0
+
+    @property
+    def whose(self) -> dict[str, str]:
+        """Of `detail`, what stays true until a later command is applied: whose the BFD port of a Vpc is."""
+        return {key: value for key, value in self.detail.items() if key == BFD_PORT and value}
 
     @property
     def object_generation(self) -> int:

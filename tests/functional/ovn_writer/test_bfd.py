@@ -35,6 +35,8 @@ ROUTER_PORT = BfdRouterPort(
 )
 
 
+PEER_ONLY = NbRows(bfd_port=BfdRouterPort(name=PORT, mac="", networks=(), chassis=(), peer_only=True))
+
 pytestmark = pytest.mark.usefixtures("writer")
 
 
@@ -236,6 +238,45 @@ def test_a_port_that_another_one_makes_in_place_of_ours_keeps_our_group_if_it_us
     assert apply(bus, 2, rows, "vpc1").detail["bfd_port"] == "foreign"
     assert nb.rows("Logical_Router_Port") == before
     assert nb.rows("Logical_Switch") == []
+    assert_handed_over(nb)
+    assert_at_rest(nb, bus)
+
+
+def test_a_port_of_another_one_that_uses_our_group_gets_a_stub_peer_once(nb: Ovsdb, bus: Bus) -> None:
+    rows = NbRows(router=ROUTER, bfd_port=ROUTER_PORT)
+    apply(bus, 1, rows, "vpc1")
+    nb.nbctl("remove", "Logical_Router_Port", PORT, "external_ids", names.OWNER_KEY)
+    bus.wait_observed("drift")
+    assert apply(bus, 2, PEER_ONLY, "vpc1").detail["bfd_port"] == "peer"
+    assert_handed_over(nb)
+    assert_at_rest(nb, bus)
+
+
+def test_a_group_that_another_ones_port_uses_stays_when_no_port_is_wanted(nb: Ovsdb, bus: Bus) -> None:
+    apply(bus, 1, NbRows(router=ROUTER, bfd_port=ROUTER_PORT), "vpc1")
+    nb.nbctl("remove", "Logical_Router_Port", PORT, "external_ids", names.OWNER_KEY)
+    bus.wait_observed("drift")
+    before = nb.rows("Logical_Router_Port")
+    apply(bus, 2, NbRows(), "vpc1")
+    assert (nb.rows("Logical_Router_Port"), nb.rows("Logical_Switch")) == (before, [])
+    assert_handed_over(nb)
+
+
+def assert_handed_over(nb: Ovsdb) -> None:
+    """The router port and its group are there, with their chassis, and not ours."""
+    (port,), (group,) = nb.rows("Logical_Router_Port"), nb.rows("HA_Chassis_Group")
+    assert port["ha_chassis_group"] == group["_uuid"]
+    kept = [port, group, *nb.rows("HA_Chassis")]
+    assert len(kept) == 2 + len(ROUTER_PORT.chassis)
+    assert not any(names.OWNER_KEY in row["external_ids"] for row in kept)
+
+
+def assert_at_rest(nb: Ovsdb, bus: Bus) -> None:
+    """A change of rows that is none of ours makes the writer look, and it has nothing to tell."""
+    told = len(bus.observed("drift"))
+    nb.nbctl("lr-add", "another")
+    time.sleep(0.3)
+    assert len(bus.observed("drift")) == told
 
 
 def test_a_port_of_kube_ovn_gets_a_stub_peer_and_is_not_touched(nb: Ovsdb, bus: Bus) -> None:
@@ -258,11 +299,24 @@ def test_a_port_of_kube_ovn_gets_a_stub_peer_and_is_not_touched(nb: Ovsdb, bus: 
     assert (nb.rows("Logical_Switch"), nb.rows("Logical_Router_Port")) == ([], before)
 
 
-def test_a_port_of_ours_becomes_a_peer_alone(nb: Ovsdb, bus: Bus) -> None:
+def test_a_port_of_ours_is_handed_over_and_its_peer_stays(nb: Ovsdb, bus: Bus) -> None:
+    tables = ("Logical_Router_Port", "HA_Chassis_Group", "HA_Chassis", "Logical_Switch", "Logical_Switch_Port")
+
+    def rows() -> list[tuple[str, object, dict[str, str]]]:
+        return sorted((table, row["_uuid"], row["external_ids"]) for table in tables for row in nb.rows(table))
+
     apply(bus, 1, NbRows(router=ROUTER, bfd_port=ROUTER_PORT), "vpc1")
-    apply(bus, 2, NbRows(bfd_port=BfdRouterPort(name=PORT, mac="", networks=(), chassis=(), peer_only=True)), "vpc1")
-    assert (nb.rows("Logical_Router_Port"), nb.rows("HA_Chassis_Group")) == ([], [])
-    assert [row["name"] for row in nb.rows("Logical_Switch")] == [PORT]
+    before = rows()
+    assert apply(bus, 2, PEER_ONLY, "vpc1").detail["bfd_port"] == "peer"
+    ours = ("Logical_Switch", "Logical_Switch_Port")
+    kept = [
+        (table, uuid, {key: value for key, value in ids.items() if table in ours or key != names.OWNER_KEY})
+        for table, uuid, ids in before
+    ]
+    assert rows() == kept
+    assert_at_rest(nb, bus)
+    apply(bus, 3, NbRows(), "vpc1")
+    assert [row for row in kept if row[0] not in ours] == rows()
 
 
 def test_a_session_that_others_refer_to_goes_all_the_same(nb: Ovsdb, bus: Bus) -> None:

@@ -5,8 +5,8 @@ import pytest
 from support.simulation import GATEWAY, SETTINGS, Simulation, gateway
 from unit.planner.test_bfd import NODES, ONE, PEER, TWO, node, vpc
 
-from veg_contracts.commands import EnsureVpcStatus
-from veg_contracts.events import PlannerConfigured
+from veg_contracts.commands import EnsureNb, EnsureVpcStatus
+from veg_contracts.events import CommandApplied, PlannerConfigured
 from veg_contracts.intent import BfdRouterPort, NbRows
 from veg_contracts.objects import Vpc
 
@@ -115,3 +115,61 @@ def test_nothing_is_written_beside_a_port_of_kube_ovn_that_no_gateway_uses() -> 
     simulation.create()
     simulation.answer_all()
     assert "ovn-cluster" not in simulation.rows
+
+
+def test_a_port_of_ours_waits_for_kube_ovn_and_is_handed_over_then() -> None:
+    simulation = prepared(vpc(annotated=True), manage_bfd_ports=False)
+    before = simulation.rows["ovn-cluster"]
+    assert before.bfd_port is not None
+    told = len(simulation.commands(EnsureVpcStatus))
+    simulation.see(vpc())
+    simulation.answer_all()
+    assert simulation.rows["ovn-cluster"] == before, "while nobody else has made one, it is ours"
+    simulation.see(vpc(status_name="bfd@ovn-cluster", status_ip=PEER))
+    simulation.answer_all()
+    assert simulation.rows["ovn-cluster"] == NbRows(bfd_port=PEER_ONLY)
+    assert sessions(simulation) == [("bfd@ovn-cluster", ONE), ("bfd@ovn-cluster", TWO)]
+    assert len(simulation.commands(EnsureVpcStatus)) == told, "its status is its maker's"
+
+
+def test_a_port_of_ours_that_no_gateway_uses_is_handed_over_all_the_same() -> None:
+    simulation = prepared(vpc())
+    simulation.create(replicas=2, bfd={"enabled": False}, generation=2)
+    simulation.answer_all()
+    simulation.happen(PlannerConfigured(settings=msgspec.structs.replace(SETTINGS, manage_bfd_ports=False)))
+    (handed_over,) = [outgoing for outgoing in simulation.pending if isinstance(outgoing.data, EnsureNb)]
+    assert isinstance(handed_over.data, EnsureNb)
+    assert handed_over.data.rows == NbRows(bfd_port=PEER_ONLY)
+    simulation.see(node("n9"))
+    assert [each for each in simulation.pending if isinstance(each.data, EnsureNb)] == [handed_over], "until it is so"
+    whose(simulation, "peer")
+    assert simulation.rows["ovn-cluster"].empty, "and then it has no peer of ours"
+
+
+def test_a_port_of_ours_that_nobody_asks_for_goes_though_ports_are_kube_ovns() -> None:
+    simulation = prepared(vpc(annotated=True), manage_bfd_ports=False)
+    simulation.see(vpc(enabled=False))
+    simulation.answer_all()
+    assert simulation.rows["ovn-cluster"].empty
+
+
+def whose(simulation: Simulation, owner: str) -> None:
+    """The writer carries out what is pending, and says whose the BFD port is."""
+    (outgoing,) = [
+        each for each in simulation.pending if isinstance(each.data, EnsureNb) and "/" not in each.data.gateway
+    ]
+    simulation.pending.remove(outgoing)
+    order = outgoing.data
+    assert isinstance(order, EnsureNb)
+    simulation.rows[order.gateway] = order.rows
+    simulation.happen(
+        CommandApplied(
+            command_id=outgoing.id,
+            gateway=order.gateway,
+            gateway_uid=order.gateway_uid,
+            part="nb",
+            generation=order.generation,
+            detail={"bfd_port": owner},
+        )
+    )
+    simulation.answer_all()

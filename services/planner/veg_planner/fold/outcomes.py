@@ -177,7 +177,7 @@ def _settle(
     known = world.part(event.gateway, event.part)  # none of a Kubernetes Event, which is no part of an intent
     if known is None or known.command_id != event.command_id:
         return []
-    new = msgspec.structs.replace(known, state=state, message=message, detail=detail or {})
+    new = msgspec.structs.replace(known, state=state, message=message, detail=known.whose if detail is None else detail)
     if _of_members(event.part) and state == "applied":
         new = msgspec.structs.replace(new, programmed=event.generation)
     world.put(PART, f"{event.gateway}/{event.part}", new)

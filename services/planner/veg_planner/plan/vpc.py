@@ -16,6 +16,7 @@ from veg_planner.plan.draft import Draft, Plan
 from veg_planner.plan.notes import Notes
 from veg_planner.selectors import matches
 from veg_planner.spec import Selector, Spec, vpc_of
+from veg_planner.state import BFD_PORT, FOREIGN, OURS
 from veg_planner.world import World
 
 # The document: without a nodeSelector at most three nodes.
@@ -30,8 +31,11 @@ def plan_vpc(world: World, name: str) -> Plan:
     uid = stored.uid if stored is not None else last.gateway_uid if last is not None else ""
     before = last if last is not None and last.gateway_uid == uid else None
     port = vpc.bfd_port if vpc is not None and not vpc.deleting else None
-    if vpc is not None and port is not None and not (port.annotated or world.settings.manage_bfd_ports):
-        return _peer(world, vpc, uid, notes)
+    state = world.part(name, Part.NB)
+    ours = state is not None and state.gateway_uid == uid and state.whose.get(BFD_PORT) == OURS
+    managed = world.settings.manage_bfd_ports or (port is not None and port.annotated)
+    if vpc is not None and port is not None and not managed and (port.enabled or not ours):
+        return _peer(world, vpc, uid, before if ours else None, notes)
     if vpc is None or port is None or not port.enabled:
         notes.done("bfd port", "none is wanted")
         gone = VpcBfdStatus() if vpc is not None and before is not None and before.vpc_status is not None else None
@@ -59,10 +63,17 @@ def plan_vpc(world: World, name: str) -> Plan:
     return Plan(draft=Draft(gateway=name, gateway_uid=uid, nb=rows, vpc_status=status), steps=notes.steps)
 
 
-def _peer(world: World, vpc: Vpc, uid: str, notes: Notes) -> Plan:
-    """A port that Kube-OVN makes: all that is ours is its stub peer, once it is there and somebody uses it."""
+def _peer(world: World, vpc: Vpc, uid: str, made: Intent | None, notes: Notes) -> Plan:
+    """A port that Kube-OVN makes: all that is ours is its stub peer, once it is there and somebody uses it.
+
+    `made`: the router port is ours. It stays until Kube-OVN has it in the Vpc's status, and is handed over then, used
+    or not: if it went, nobody would make it again.
+    """
     port, name = vpc.bfd_port, names.bfd_port(vpc.name)
-    used = any(_uses(world, gateway, vpc.name) for gateway in world.gateways())
+    if made is not None and (port is None or port.status_name != name):
+        notes.waits("bfd port", f"waits for Kube-OVN to take router port {name} over (status.bfdPort)")
+        return Plan(draft=Draft(gateway=vpc.name, gateway_uid=uid, nb=made.nb), steps=notes.steps)
+    used = made is not None or any(_uses(world, gateway, vpc.name) for gateway in world.gateways())
     if not used or port is None or port.status_name != name:
         notes.done("bfd port", "it is Kube-OVN's to make (VEG_MANAGE_BFD_PORTS)")
         return Plan(draft=Draft(gateway=vpc.name, gateway_uid=uid, nb=NbRows()), steps=notes.steps)
@@ -99,7 +110,7 @@ def _status(
     if before is None or before.nb != rows or state is None or state.state != "applied":
         notes.waits("bfd port", f"waits for router port {wanted.name} to be written to OVN")
         return known
-    if state.detail.get("bfd_port") == "foreign":
+    if state.whose.get(BFD_PORT) == FOREIGN:
         notes.done("bfd port", f"router port {wanted.name} is there and not ours: it is used as it is")
         return None
     return wanted
