@@ -225,6 +225,7 @@ def _new_group(replica: Replica, txn: idl.Transaction, vpc: str, name: str) -> i
 def _write_peer(replica: Replica, txn: idl.Transaction, vpc: str, switch: idl.Row | None) -> None:
     """The stub switch, made anew. By operations of its own: we keep no copy of what other switches and ports are."""
     if switch is not None:
+        switch.verify(EXTERNAL_IDS)
         switch.delete()
     ids = stub_switch_owner_ids(vpc)
     port = replica.port(_peer(vpc))

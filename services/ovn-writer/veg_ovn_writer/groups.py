@@ -19,7 +19,7 @@ from veg_ovn_writer.replica import Replica
 from veg_ovn_writer.roster import Membership
 from veg_ovn_writer.snapshot import references
 from veg_ovn_writer.tables import PORT_GROUP
-from veg_ovn_writer.tables.base import PORT
+from veg_ovn_writer.tables.base import EXTERNAL_IDS, PORT
 from veg_ovn_writer.tables.port_group import PORTS
 
 # An observation names no more than this of either kind, so that it stays below the bus's limit: a port's name has at
@@ -128,6 +128,7 @@ def compare(replica: Replica, memberships: Iterable[Membership]) -> list[Members
 
 
 def _mutate(replica: Replica, row: idl.Row, added: Iterable[UUID], removed: Iterable[UUID]) -> None:
+    row.verify(EXTERNAL_IDS)  # our copy may be a moment behind: a group that lost our key by now is not ours
     for uuid in sorted(added):
         row.addvalue(PORTS, uuid)
     for uuid in sorted(removed):
