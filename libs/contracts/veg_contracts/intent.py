@@ -43,7 +43,8 @@ class BfdRouterPort(Value, frozen=True, kw_only=True):
 
     `networks` are plain addresses, as Kube-OVN writes them. The writer makes the HA_Chassis_Group of the same name, and
     a stub switch as the port's peer: without one, an OVN that lacks Kube-OVN's patch runs no session.
-    `intact` is False of a port that was found, where one of these rows is missing or not as it is written.
+    `intact` is False of a port that was found, where one of these rows is missing or not as it is written; `peered`
+    where it is the stub switch.
     `peer_only`: the port is somebody else's, and only the stub switch is ours; mac, networks and chassis are empty.
     """
 
@@ -53,6 +54,7 @@ class BfdRouterPort(Value, frozen=True, kw_only=True):
     chassis: tuple[str, ...]
     intact: bool = True
     peer_only: bool = False
+    peered: bool = True
 
 
 class RoutePolicy(Value, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 from ovs.db import data, idl, types
 
 from veg_contracts.intent import BfdRouterPort
@@ -145,7 +146,8 @@ def _parts(replica: Replica, vpc: str | None = None) -> dict[str, _Parts]:
 def _value(replica: Replica, vpc: str, parts: _Parts) -> BfdRouterPort:
     port, group, peered = parts.port, parts.group, _peered(replica, vpc, parts)
     if port is None and group is None and not parts.strays:
-        return BfdRouterPort(name=bfd_port(vpc), mac="", networks=(), chassis=(), intact=peered, peer_only=True)
+        empty = BfdRouterPort(name=bfd_port(vpc), mac="", networks=(), chassis=(), peer_only=True)
+        return msgspec.structs.replace(empty, intact=peered, peered=peered)
     owned = _has(port, bfd_port_owner_ids(vpc)) and _has(group, chassis_group_owner_ids(vpc))
     whole = owned and peered and not parts.strays
     intact = whole and port is not None and group is not None and group.uuid in references(port, _GROUP_OF)
@@ -155,6 +157,7 @@ def _value(replica: Replica, vpc: str, parts: _Parts) -> BfdRouterPort:
         mac=port.mac if port is not None else "",
         networks=tuple(sorted(port.networks, key=_by_family)) if port is not None else (),
         chassis=tuple(row.chassis_name for row in members),
+        peered=peered,
         intact=intact
         and port is not None
         and _OPTIONS.items() <= port.options.items()

@@ -12,7 +12,7 @@ from veg_contracts import names
 from veg_contracts.commands import EnsureNb
 from veg_contracts.envelope import Envelope, type_name
 from veg_contracts.events import AnyEvent, MembersObserved, RowsObserved, Ticked
-from veg_contracts.intent import NbRows
+from veg_contracts.intent import BfdRouterPort, NbRows
 from veg_planner import metrics
 from veg_planner.core import Record
 from veg_planner.leader import due_tick
@@ -58,8 +58,8 @@ def test_k6_the_third_time_in_ten_minutes_is_said_with_count_table_and_remedy() 
     lose(simulation, 500)
     assert stable(simulation) == (
         "3 times in the last 10 minutes another controller removed or changed rows of Logical_Router_Policy of this "
-        "gateway, and they were written again; Kube-OVN before 1.15.3 does so at each change of a Vpc without "
-        "spec.policyRoutes: set that, or upgrade"
+        "gateway, and they were written again; Kube-OVN older than 1.15.3 does so whenever a Vpc without "
+        "spec.policyRoutes changes: set that field, or upgrade"
     )
     assert simulation.status().ready, "it is repaired each time"
     lose(simulation, 501)
@@ -104,10 +104,14 @@ def test_k6_of_many_there_is_a_bound_and_the_status_stands_still_at_it() -> None
 @pytest.mark.parametrize(
     ("field", "table", "remedy"),
     [
-        ("policies", "Logical_Router_Policy", "without spec.policyRoutes: set that, or upgrade"),
+        ("policies", "Logical_Router_Policy", "without spec.policyRoutes changes: set that field, or upgrade"),
         ("static_routes", "Logical_Router_Static_Route", "set VEG_CUSTOM_VPC_ROUTING=policy"),
-        ("port_groups", "Port_Group", "does so when its controller starts"),
-        ("sessions", "BFD", "look who else writes to the Northbound database"),
+        (
+            "port_groups",
+            "Port_Group",
+            "1.15 up to 1.15.16, and 1.16 up to 1.16.2 do so whenever the controller starts: find out",
+        ),
+        ("sessions", "BFD", "find out what else writes to the Northbound database"),
     ],
 )
 def test_k6_each_table_has_its_remedy(field: str, table: str, remedy: str) -> None:
@@ -146,6 +150,37 @@ def test_k6_the_bfd_port_of_a_vpc_is_said_by_the_gateways_it_watches() -> None:
     assert "rows of Logical_Router_Port of the BFD port of Vpc ovn-cluster" in stable(simulation)
     happen(simulation, Ticked(at=at(700), early=True), 700)
     assert stable(simulation) == ""
+
+
+MADE = BfdRouterPort(name="bfd@ovn-cluster", mac="02:00:00:00:00:01", networks=("10.255.255.255",), chassis=("a",))
+PEER_ONLY = BfdRouterPort(name="bfd@ovn-cluster", mac="", networks=(), chassis=(), peer_only=True)
+STARTS, ASKED = "whenever the controller starts", "does not ask for: ask for it there"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (PEER_ONLY, None, {"Logical_Switch": STARTS}),
+        (PEER_ONLY, {"intact": False, "peered": False}, {"Logical_Switch": STARTS}),
+        (MADE, {"intact": False, "peered": False}, {"Logical_Switch": STARTS}),
+        (MADE, {"intact": False}, {"Logical_Router_Port": ASKED}),
+        (MADE, {"intact": False, "mac": "", "networks": ()}, {"Logical_Router_Port": ASKED}),
+        (MADE, None, {"Logical_Switch": STARTS, "Logical_Router_Port": ASKED}),
+    ],
+)
+def test_k6_a_bfd_port_that_lost_its_peer_is_told_from_one_that_lost_itself(
+    before: BfdRouterPort, after: dict[str, object] | None, said: dict[str, str]
+) -> None:
+    made = Policies()
+    router = "" if before.peer_only else "ovn-cluster"
+    was = NbRows(router=router, bfd_port=before)
+    found = () if after is None else (msgspec.structs.replace(was, bfd_port=msgspec.structs.replace(before, **after)),)
+    for second in (1, 2, 3):
+        lost = RowsObserved(gateway="ovn-cluster", reason="drift", before=(was,), after=found)
+        happen(made.simulation, lost, second)
+    message = stable(made.simulation)
+    assert {table for table in ("Logical_Switch", "Logical_Router_Port") if f"rows of {table} of" in message} == {*said}
+    assert all(remedy in message for remedy in said.values())
 
 
 @pytest.mark.parametrize("reason", ["resync", "drift"])

@@ -18,8 +18,10 @@ _TABLES: Final = {
     "Logical_Router_Static_Route": "static_routes",
     "Port_Group": "port_groups",
     "BFD": "sessions",
-    "Logical_Router_Port": "bfd_port",
 }
+# What the BFD port of a Vpc is made of, by what others are known to remove: its stub switch, or the rest.
+_PEER: Final = "Logical_Switch"
+_PORT: Final = "Logical_Router_Port"
 MEMBERS: Final = "Port_Group.ports"
 
 
@@ -79,7 +81,25 @@ def _concerned(world: World, subject: str) -> list[str]:
 
 
 def _differing(before: tuple[NbRows, ...], after: tuple[NbRows, ...]) -> list[str]:
-    return [table for table, field in _TABLES.items() if _rows(before, field) != _rows(after, field)]
+    found = [table for table, field in _TABLES.items() if _rows(before, field) != _rows(after, field)]
+    if _rows(before, "bfd_port") != _rows(after, "bfd_port"):
+        found += _of_bfd_port(before, after)
+    return found
+
+
+def _of_bfd_port(before: tuple[NbRows, ...], after: tuple[NbRows, ...]) -> list[str]:
+    peer = _peered(before) and not _peered(after)
+    port = _router_ports(before) != _router_ports(after)
+    return [table for table, differs in ((_PORT, port or not peer), (_PEER, peer)) if differs]
+
+
+def _peered(found: tuple[NbRows, ...]) -> bool:
+    return any(rows.bfd_port is not None and rows.bfd_port.peered for rows in found)
+
+
+def _router_ports(found: tuple[NbRows, ...]) -> list[Any]:
+    ports = ((rows.router, rows.bfd_port) for rows in found)
+    return [(router, port.mac, port.networks, port.chassis) for router, port in ports if port and not port.peer_only]
 
 
 def _rows(found: tuple[NbRows, ...], field: str) -> Counter[tuple[str, Any]]:

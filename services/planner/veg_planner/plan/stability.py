@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from veg_contracts import names
 from veg_planner.plan.notes import Notes
 from veg_planner.spec import Spec
 from veg_planner.state import Repairs
@@ -10,22 +11,32 @@ from veg_planner.world import World
 TOPIC: Final = "repaired"
 # What is known to do so (Kube-OVN's releases), and what helps.
 _POLICIES: Final = (
-    "Kube-OVN before 1.15.3 does so at each change of a Vpc without spec.policyRoutes: set that, or upgrade"
+    "Kube-OVN older than 1.15.3 does so whenever a Vpc without spec.policyRoutes changes: set that field, or upgrade"
 )
 _ROUTES: Final = (
-    "Kube-OVN before 1.15 does so at each change of its Vpc: upgrade, or set VEG_CUSTOM_VPC_ROUTING=policy and, so "
-    "that policies stay, spec.policyRoutes of the Vpc"
+    "Kube-OVN older than 1.15 does so whenever the Vpc changes: upgrade, or set VEG_CUSTOM_VPC_ROUTING=policy and, so "
+    "that the policies stay, spec.policyRoutes of the Vpc"
 )
 _GROUPS: Final = (
-    "Kube-OVN up to 1.14, and up to 1.15.16 and 1.16.2, does so when its controller starts: see why it starts again, "
-    "or upgrade"
+    "Kube-OVN 1.14 and older, 1.15 up to 1.15.16, and 1.16 up to 1.16.2 do so whenever the controller starts: find out "
+    "why it restarts, or upgrade"
 )
-_UNKNOWN: Final = "no release of Kube-OVN is known to do so: look who else writes to the Northbound database"
+_PEER: Final = (
+    "Kube-OVN 1.14 and newer, with its default flags, does so to the stub switch of a BFD port whenever the controller "
+    "starts: find out why it restarts; an OVN with Kube-OVN's patches runs the sessions without that switch"
+)
+_PORT: Final = (
+    "Kube-OVN 1.14 and newer does so to a BFD port that spec.bfdPort of the Vpc does not ask for: ask for it there, "
+    f"not by the annotation {names.ANNOTATION_BFD_PORT}; otherwise find out what else writes to the Northbound database"
+)
+_UNKNOWN: Final = "no release of Kube-OVN is known to do so: find out what else writes to the Northbound database"
 _REMEDIES: Final = {
     "Logical_Router_Policy": _POLICIES,
     "Logical_Router_Static_Route": _ROUTES,
     "Port_Group": _GROUPS,
     "Port_Group.ports": _GROUPS,
+    "Logical_Switch": _PEER,
+    "Logical_Router_Port": _PORT,
 }
 
 
