@@ -6,7 +6,7 @@ from support.simulation import GATEWAY, SETTINGS, Simulation, gateway
 from unit.planner.test_bfd import NODES, ONE, PEER, TWO, node, vpc
 
 from veg_contracts.commands import EnsureNb, EnsureVpcStatus
-from veg_contracts.events import CommandApplied, PlannerConfigured
+from veg_contracts.events import CommandApplied, CommandFailed, PlannerConfigured
 from veg_contracts.intent import BfdRouterPort, NbRows
 from veg_contracts.objects import Vpc
 
@@ -173,3 +173,58 @@ def whose(simulation: Simulation, owner: str) -> None:
         )
     )
     simulation.answer_all()
+
+
+def annotated_and_pending() -> Simulation:
+    """A Vpc whose annotation asks for a port, of which the writer has not said yet what became of it."""
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.see(node(NODES[0]))
+    simulation.create(replicas=2, bfd=BFD)
+    simulation.answer_all()
+    simulation.start_pods(2)
+    simulation.report_config(2)
+    simulation.answer_all()
+    simulation.see(vpc(annotated=True))
+    return simulation
+
+
+def test_k7_a_port_of_somebody_else_is_used_with_the_address_of_the_annotation() -> None:
+    simulation = annotated_and_pending()
+    whose(simulation, "foreign")
+    assert sessions(simulation) == [("bfd@ovn-cluster", ONE), ("bfd@ovn-cluster", TWO)]
+    assert simulation.commands(EnsureVpcStatus) == [], "its status is its maker's"
+    simulation.see(node(NODES[0], ready=False))
+    assert sessions(simulation) == [("bfd@ovn-cluster", ONE), ("bfd@ovn-cluster", TWO)], "also while that is written"
+    whose(simulation, "foreign")
+    assert "no node runs" not in simulation.message(), "who runs it is not ours to know"
+    assert not [step for step in simulation.world.report(GATEWAY).steps if "has no BFD port" in step.text]  # type: ignore[union-attr]
+    for ip in (ONE, TWO):
+        simulation.session(ip, "up")
+    simulation.answer_all()
+    simulation.report_config(2)
+    simulation.answer_all()
+    assert simulation.status().ready, simulation.message()
+
+
+def test_k7_what_is_in_the_way_of_a_port_by_annotation_is_said() -> None:
+    simulation = annotated_and_pending()
+    asked = "has no BFD port yet, which its annotation vpc-egress-gateway.io/bfd-port asks for"
+    assert asked in simulation.message()
+    assert "set its spec.bfdPort" not in simulation.message()
+    (outgoing,) = [
+        each for each in simulation.pending if isinstance(each.data, EnsureNb) and "/" not in each.data.gateway
+    ]
+    order = outgoing.data
+    assert isinstance(order, EnsureNb)
+    simulation.happen(
+        CommandFailed(
+            command_id=outgoing.id,
+            gateway=order.gateway,
+            gateway_uid=order.gateway_uid,
+            part="nb",
+            generation=order.generation,
+            message="it appears to belong to somebody",
+        )
+    )
+    assert f"{asked}: it appears to belong to somebody" in simulation.message()

@@ -20,7 +20,7 @@ from veg_contracts.events import (
 from veg_contracts.intent import Intent, NbRows, Part
 from veg_contracts.objects import EgressGateway
 from veg_planner.state import AgentState, Floor, Orphan, PartState, Streams
-from veg_planner.world import AGENT, FLOOR, ORPHAN, PART, STREAMS, World
+from veg_planner.world import AGENT, FLOOR, ORPHAN, PART, STREAMS, World, is_gateway
 
 # An agent may know newer generations than a planner whose database is of yesterday, but not billions of them: the
 # generation after a report is above it, and the database counts to 2**63.
@@ -181,6 +181,8 @@ def _settle(
     if _of_members(event.part) and state == "applied":
         new = msgspec.structs.replace(new, programmed=event.generation)
     world.put(PART, f"{event.gateway}/{event.part}", new)
+    if event.part == Part.NB and not is_gateway(event.gateway):
+        return [event.gateway, *world.gateways()]  # they use the BFD port of their Vpc, and say what is wrong with it
     return [event.gateway]
 
 

@@ -15,12 +15,13 @@ import msgspec
 
 from veg_contracts import addresses, names
 from veg_contracts.base import Value
-from veg_contracts.intent import BfdSession, NbRows, PodBfd, StaticRoute, VpcBfdStatus
+from veg_contracts.intent import BfdSession, NbRows, Part, PodBfd, StaticRoute, VpcBfdStatus
 from veg_contracts.objects import Vpc
 from veg_planner.plan.network import Network
 from veg_planner.plan.notes import Notes
 from veg_planner.plan.pods import Member
 from veg_planner.spec import Spec
+from veg_planner.state import BFD_PORT, FOREIGN
 from veg_planner.world import World
 
 PANIC: Final = "panic"  # the topic of what is said of it
@@ -68,11 +69,7 @@ def watch(world: World, spec: Spec, network: Network, spared: tuple[str, ...], n
     ours = intent.vpc_status if (intent := world.intent(network.vpc)) is not None else None
     port = _port(world, network.vpc, ours)
     if not port.ip or not port.name:
-        text = (
-            f'Vpc "{network.vpc}" has no BFD port (status.bfdPort): set its spec.bfdPort.enabled and spec.bfdPort.ip, '
-            f"or, where Kube-OVN is too old to have these, its annotation {names.ANNOTATION_BFD_PORT}"
-        )
-        notes.waits("bfd", f"spec.bfd.enabled: {text}")
+        notes.waits("bfd", f"spec.bfd.enabled: {_missing(world, network.vpc)}")
         return Watch(enabled=True, spared=spared)
     if ours is not None and ours.name == port.name and not ours.nodes:
         notes.waits("bfd", f"no node runs BFD port {port.name}: nobody watches the pods")
@@ -85,14 +82,35 @@ def watch(world: World, spec: Spec, network: Network, spared: tuple[str, ...], n
 
 
 def _port(world: World, name: str, ours: VpcBfdStatus | None) -> VpcBfdStatus:
-    """The BFD port of a Vpc, as its status has it; where the Vpc has no such field, as we have made it."""
+    """The BFD port of a Vpc, as its status has it; where the Vpc has no such field, as we have made or found it."""
     vpc = world.find(Vpc, name)
     port = vpc.bfd_port if vpc is not None else None
     if port is None:
         return VpcBfdStatus()
     if port.annotated:
-        return ours or VpcBfdStatus()
+        return ours or _found(world, name)
     return VpcBfdStatus(name=port.status_name, ip=port.status_ip)
+
+
+def _found(world: World, name: str) -> VpcBfdStatus:
+    """Somebody else's router port where ours was to be, with the addresses that the annotation says."""
+    intent, state = world.intent(name), world.part(name, Part.NB)
+    wanted = intent.nb.bfd_port if intent is not None and intent.nb is not None else None
+    if wanted is None or state is None or state.whose.get(BFD_PORT) != FOREIGN:
+        return VpcBfdStatus()
+    return VpcBfdStatus(name=wanted.name, ip=",".join(wanted.networks))
+
+
+def _missing(world: World, name: str) -> str:
+    """That a Vpc has no BFD port, and what is in its way or helps."""
+    vpc, state = world.find(Vpc, name), world.part(name, Part.NB)
+    if vpc is not None and vpc.bfd_port is not None and vpc.bfd_port.annotated:
+        reason = f": {state.message}" if state is not None and state.message else ""
+        return f'Vpc "{name}" has no BFD port yet, which its annotation {names.ANNOTATION_BFD_PORT} asks for{reason}'
+    return (
+        f'Vpc "{name}" has no BFD port (status.bfdPort): set its spec.bfdPort.enabled and spec.bfdPort.ip, '
+        f"or, where Kube-OVN is too old to have these, its annotation {names.ANNOTATION_BFD_PORT}"
+    )
 
 
 def nexthop(world: World, gateway: str, watching: Watch, member: Member, family: str) -> Nexthop:
