@@ -6,7 +6,7 @@ PACKAGES := libs/contracts/veg_contracts libs/runtime/veg_runtime services/watch
   services/ovn-writer/veg_ovn_writer services/kube-writer/veg_kube_writer services/gw-agent/veg_gw_agent services/gw-agent/veg_bfdd \
   cli/vegctl lab/veg_lab
 
-.PHONY: help setup demo demo-down check unit functional e2e test bench-failover bench-drain soak clean
+.PHONY: help setup demo demo-down check unit functional e2e test images bench-failover bench-drain soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ e2e: setup ## The whole system in two labs, with real packets (about 15 min, plu
 	@$(PYTEST) tests/e2e -m timed
 
 test: unit functional e2e ## Every test
+
+images: setup ## Build all images into the cache (4 min, seconds when little has changed) and look at what is in them
+	@scripts/images
+	@$(PYTEST) tests/images
 
 bench-failover: setup ## How long traffic is out when a gateway pod fails: 25 times in each way (about 30 min), into bench/results
 	@lab/lab assets

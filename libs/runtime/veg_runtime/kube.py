@@ -27,7 +27,8 @@ async def connected() -> AsyncIterator[client.ApiClient]:
         else:
             file = file or str(Path.home() / ".kube" / "config")
             await config.load_kube_config(config_file=file, client_configuration=configuration)
-    except (config.ConfigException, OSError) as error:
-        raise SettingsError(f"no way to the API server: {error}; set KUBECONFIG") from error
+    except (config.ConfigException, OSError, RuntimeError) as error:  # RuntimeError: there is no home directory
+        text = "environment variable KUBECONFIG: it must name a kubeconfig file, unless the service runs in the cluster"
+        raise SettingsError(f"{text}; no way to the API server: {error}") from error
     async with client.ApiClient(configuration) as connection:
         yield connection

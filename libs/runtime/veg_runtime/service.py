@@ -85,5 +85,9 @@ def run(
         sys.exit(_EXIT_SETTINGS)
     log = logs.get("service")
     log.info("starting")
-    asyncio.run(_main(settings, work, Health()))
+    try:
+        asyncio.run(_main(settings, work, Health()))
+    except SettingsError as error:  # what only the work reads, e.g. a kubeconfig
+        sys.stderr.write(f"{name}: {error}\n")
+        sys.exit(_EXIT_SETTINGS)
     log.info("stopped")

@@ -37,3 +37,17 @@ def test_any_other_group_is_refused_and_the_two_are_named(make_watcher: Callable
     wait_for("the watcher to end", lambda: not watcher.alive)
     said = watcher.log.read_text()
     assert "VEG_API_GROUP: 'example.com': kubeovn.io or vpc-egress-gateway.io is allowed" in said
+
+
+def test_a_kubeconfig_that_is_not_there_is_named_and_no_traceback_is_shown(
+    make_watcher: Callable[..., Watcher],
+) -> None:
+    watcher = make_watcher()
+    assert watcher.environment is not None
+    watcher.environment["KUBECONFIG"] = "/nowhere/config"
+    Service.start(watcher)
+    wait_for("the watcher to end", lambda: not watcher.alive)
+    assert watcher.stop() == 2
+    said = watcher.log.read_text()
+    assert "environment variable KUBECONFIG" in said
+    assert "Traceback" not in said
