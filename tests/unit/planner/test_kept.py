@@ -180,8 +180,43 @@ def test_sources_stay_as_they_were_whatever_becomes_of_their_subnets() -> None:
 
     simulation.create(policies=policies, generation=4)
     simulation.answer_all()
-    assert [policy.match for policy in simulation.rows[GATEWAY].policies] == ["ip4.src == 10.16.0.0/16"]
+    assert simulation.rows[GATEWAY] == before
     assert 'Subnet "other" does not exist' in simulation.message()
+    simulation.create(policies=[{"snat": True, "subnets": ["ovn-default"]}], generation=5)
+    simulation.answer_all()
+    assert [policy.match for policy in simulation.rows[GATEWAY].policies] == ["ip4.src == 10.16.0.0/16"]
+
+
+def test_a_typo_in_a_subnet_gives_no_source_up_and_the_rest_of_the_spec_counts() -> None:
+    simulation = created()
+    before = simulation.rows[GATEWAY]
+    typo = [{"snat": True, "subnets": ["ovn-defualt"], "ipBlocks": ["10.30.0.0/16"]}]
+    simulation.create(policies=typo, replicas=2, generation=2)
+    simulation.answer_all()
+    simulation.report_config(1)
+    simulation.answer_all()
+    matches = [policy.match for policy in simulation.rows[GATEWAY].policies]
+    assert matches == [before.policies[0].match, "ip4.src == 10.30.0.0/16"]
+    assert 'spec.policies[0].subnets: Subnet "ovn-defualt" does not exist' in simulation.message()
+    assert simulation.deployments[GATEWAY][1].replicas_wanted == 2
+    # A younger one does not get meanwhile what is still served.
+    simulation.create(name="younger", created_at="2027-01-01T00:00:00Z")
+    simulation.answer_all()
+    assert "taken by VpcEgressGateway default/gateway1" in simulation.message(key="default/younger")
+
+
+def test_a_move_to_a_vpc_in_which_its_subnets_are_not_rolls_no_pod() -> None:
+    simulation = created()
+    simulation.see(Vpc(name="vpc1", router="vpc1"))
+    simulation.see(
+        Subnet(name="in1", vpc="vpc1", provider="ovn", cidr="192.168.0.0/24", gateway="192.168.0.1", validated=True)
+    )
+    before, deployment = simulation.rows[GATEWAY], simulation.deployments[GATEWAY]
+    simulation.create(vpc="vpc1", internalSubnet="in1", generation=2)
+    simulation.answer_all()
+    assert simulation.rows[GATEWAY] == before
+    assert simulation.deployments[GATEWAY] == deployment
+    assert 'Subnet "ovn-default" belongs to Vpc "ovn-cluster", not to "vpc1"' in simulation.message()
 
 
 def test_settings_that_change_meanwhile_roll_no_pod() -> None:

@@ -4,11 +4,13 @@ Pods, their agents and their BFD sessions are no part of it. They are followed a
 leave a dead pod its traffic until somebody mends it.
 """
 
+from veg_contracts import addresses
+from veg_contracts.intent import Source
 from veg_contracts.objects import IPPool
 from veg_planner.plan import network as networks
 from veg_planner.plan.network import Network
 from veg_planner.plan.notes import Notes
-from veg_planner.plan.sources import sources
+from veg_planner.plan.sources import order, sources
 from veg_planner.plan.subject import Subject
 from veg_planner.plan.workload import deployment_name
 from veg_planner.spec import Spec
@@ -22,8 +24,19 @@ def resolve(world: World, subject: Subject, notes: Notes) -> Basis | None:
     if found is None:
         return None
     spec, network = found
-    wanted = sources(world, spec, network, notes)
+    named = Notes()
+    wanted = sources(world, spec, network, named)
+    notes.extend(named)
+    if named.of("waits", "refused") and subject.basis is not None and subject.basis.network.vpc == network.vpc:
+        wanted = _with_those_of_before(wanted, subject.basis, network)
     return Basis(gateway_uid=subject.uid, spec=spec, network=network, sources=wanted)
+
+
+def _with_those_of_before(wanted: tuple[Source, ...], before: Basis, network: Network) -> tuple[Source, ...]:
+    """While a policy names a Subnet that cannot be used, no source is given up: it may be the one that was meant."""
+    found = {source.cidr: source for source in before.sources if addresses.family(source.cidr) in network.families}
+    found |= {source.cidr: source for source in wanted}
+    return tuple(found[cidr] for cidr in sorted(found, key=order))
 
 
 def kept(world: World, subject: Subject) -> Basis | None:
@@ -43,6 +56,8 @@ def _acted_on(world: World, subject: Subject, notes: Notes) -> tuple[Spec, Netwo
     _note_not_acted_on(spec, notes)
     network = networks.resolve(world, spec, notes)
     if network is None or not _may_change(world, subject, spec, network, notes):
+        return None
+    if not _may_move(world, subject, spec, network, notes):
         return None
     return spec, network
 
@@ -64,6 +79,18 @@ def _may_change(world: World, subject: Subject, spec: Spec, network: Network, no
         notes.refused("spec", "spec.image: '': the planner has no default image, so one is needed here")
         return False
     return _check_pools(world, spec, network, notes)
+
+
+def _may_move(world: World, subject: Subject, spec: Spec, network: Network, notes: Notes) -> bool:
+    """Into another VPC only with all of its sources: else its pods would roll, and what it serves would be dropped."""
+    if subject.basis is None or subject.basis.network.vpc == network.vpc:
+        return True
+    named = Notes()
+    sources(world, spec, network, named)
+    if not named.of("waits", "refused"):
+        return True
+    notes.extend(named)
+    return False
 
 
 def _check_pools(world: World, spec: Spec, network: Network, notes: Notes) -> bool:

@@ -46,8 +46,13 @@ def _claimed(world: World, gateway: str, vpc: str) -> list[str]:
         return [source.cidr for source in before.sources] if before.network.vpc == vpc else []
     spec = world.spec(gateway)
     if isinstance(spec, Spec):
-        here = vpc_of(spec, world.settings) == vpc
-        return [block.cidr for block in blocks(world, spec, vpc, Notes())] if here else []
+        if vpc_of(spec, world.settings) != vpc:
+            return []
+        named = Notes()
+        found = [block.cidr for block in blocks(world, spec, vpc, named)]
+        if named.of("waits", "refused") and subject.basis is not None and subject.basis.network.vpc == vpc:
+            found += [source.cidr for source in subject.basis.sources]  # as in `basis.resolve`
+        return found
     # Planned by a planner that did not remember from what. Kube-OVN names the router like the VPC.
     last = subject.last
     if last is None or last.config is None or last.nb is None or last.nb.router != vpc:

@@ -18,6 +18,9 @@ class Notes:
     def refused(self, topic: str, text: str) -> None:
         self._steps.append(Step(topic=topic, state="refused", text=text))
 
+    def extend(self, other: "Notes") -> None:
+        self._steps += other.steps
+
     @property
     def steps(self) -> tuple[Step, ...]:
         return tuple(self._steps)
