@@ -104,7 +104,7 @@ def _assets(lab: Lab, _options: argparse.Namespace) -> int:
 
 
 def _status(lab: Lab, _options: argparse.Namespace) -> int:
-    print(f"behaves as Kube-OVN: {kube_ovn.behaviour(lab).name}")
+    print(f"behaves as Kube-OVN: {kube_ovn.behaviour(lab).name}; our gateways: {kube_ovn.api_group(lab)}")
     rows = [("COMPONENT", "PID", "STATE", "SINCE", "LOG")]
     healthy = True
     for name, component in all_components(lab).items():

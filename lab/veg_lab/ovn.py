@@ -78,7 +78,7 @@ def _daemon(lab: Lab, name: str, *arguments: str) -> Component:
     control = control_socket(lab, name)
     argv = tool(lab, name, *arguments, f"--unixctl={control}", *_LOGGING)
     argv = [*priority.words(priority.DAEMONS[name]), *argv]
-    return Component(name, tuple(argv), probes.listens(control), lab.namespace(), environment(lab))
+    return Component(name, tuple(argv), probes.listens(control), lab.namespace(), environment(lab), attempts=3)
 
 
 def make_databases(lab: Lab) -> None:

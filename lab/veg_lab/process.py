@@ -37,7 +37,8 @@ class Component:
     user: str | None = None
     ready_within_s: float = 20.0
     stop_signal: signal.Signals = signal.SIGTERM
-    # Postgres refuses to start while a backend of its killed predecessor is still leaving.
+    # Postgres refuses to start while a backend of its killed predecessor is still leaving; ovn-controller has died of a
+    # segmentation fault in its first second.
     attempts: int = 1
 
 
@@ -127,7 +128,8 @@ def start(lab: Lab, component: Component) -> bool:
         "ended" if running(lab, component.name) is None else f"was not ready within {component.ready_within_s:.0f} s"
     )
     raise DaemonFailedError(
-        f"{component.name} {state}; the end of {lab.log(component.name)}:\n{log_tail(lab, component.name)}"
+        f"{component.name} {state}; what runs is kept, so the same command goes on from here. The end of "
+        f"{lab.log(component.name)}:\n{log_tail(lab, component.name)}"
     )
 
 

@@ -72,7 +72,7 @@ def test_the_workload_is_found_by_the_documents_label(lab: Lab) -> None:
 def test_describe_explains(lab: Lab) -> None:
     text = lab.kubectl("describe", "veg", "gateway1")
     assert re.search(r"Type:\s+Ready", text)
-    assert re.search(r"Normal\s+ReconcileSuccess\s.*1 pods serve", text)
+    assert re.search(r"Normal\s+ReconcileSuccess\s.*1 pod serves", text)
     assert re.search(r"Normal\s+Processing\s.*waits for", text)
 
 

@@ -1,4 +1,4 @@
-"""K4: marks of another controller on our kind in our group: nothing is begun, and that is said beside its status."""
+"""K4: a mark of another controller on a gateway of our group: it is left alone, and that is said beside its status."""
 
 import json
 from collections.abc import Iterator
@@ -41,16 +41,17 @@ def conflict(lab: Lab, name: str) -> str:
     return str(said)
 
 
-def test_k4_nothing_is_begun_while_another_controller_has_left_a_mark(lab: Lab, marked: str) -> None:
-    assert f"the finalizer {THEIRS} is on VpcEgressGateway default/{marked}" in conflict(lab, marked)
+def test_k4_a_gateway_with_a_mark_of_another_controller_is_left_alone_and_no_other_is(lab: Lab, marked: str) -> None:
+    said = conflict(lab, marked)
+    assert f"the finalizer {THEIRS} is on VpcEgressGateway default/{marked}" in said
+    assert "set VEG_API_GROUP=vpc-egress-gateway.io" in said
     lab.apply(gateway(2))
-    assert "set VEG_API_GROUP=vpc-egress-gateway.io" in conflict(lab, "later")
-    for name in (marked, "later"):
-        found = lab.gateway(name)
-        assert found["metadata"].get("finalizers", []) == ([THEIRS] if name == marked else [])
-        assert list(conditions(found)) == ["Conflict"]
-        assert not lab.exists("deployment", name)
-        assert lab.owned_rows(f"default/{name}") == ""
+    lab.ready("later", 1)
+    found = lab.gateway(marked)
+    assert found["metadata"].get("finalizers", []) == [THEIRS]
+    assert list(conditions(found)) == ["Conflict"]
+    assert not lab.exists("deployment", marked)
+    assert lab.owned_rows(f"default/{marked}") == ""
     assert lab.gateway("before")["status"]["ready"], "what served goes on"
     release(lab)
     for name in NAMES:

@@ -88,7 +88,7 @@ def condition(kind: str) -> Condition:
         type=kind,
         status="True",
         reason="ReconcileSuccess",
-        message="1 pods serve",
+        message="1 pod serves",
         observed_generation=1,
         last_transition_time=AT,
         last_update_time=AT,

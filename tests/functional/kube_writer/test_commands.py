@@ -137,7 +137,7 @@ def test_a_status_replaces_the_last_one_as_a_whole(orders: Orders, space: Space)
                 "type": kind,
                 "status": "True",
                 "reason": "ReconcileSuccess",
-                "message": "1 pods serve",
+                "message": "1 pod serves",
                 "observedGeneration": 1,
                 "lastTransitionTime": given.AT,
                 "lastUpdateTime": given.AT,

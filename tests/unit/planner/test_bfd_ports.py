@@ -1,5 +1,7 @@
 """Whose BFD port it is: ours by `Vpc.spec.bfdPort` or by annotation, or Kube-OVN's, which gets a stub peer."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from support.simulation import GATEWAY, SETTINGS, Simulation, gateway
@@ -228,3 +230,18 @@ def test_k7_what_is_in_the_way_of_a_port_by_annotation_is_said() -> None:
         )
     )
     assert f"{asked}: it appears to belong to somebody" in simulation.message()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"ip": "10.255.255.300"}, "spec.bfdPort.ip: '10.255.255.300'"),
+        (
+            {"ip": PEER, "node_selector": {"matchLabels": "egress"}},
+            "spec.bfdPort.nodeSelector: {'matchLabels': 'egress'}",
+        ),
+    ],
+)
+def test_a_wrong_value_of_the_port_is_named_by_the_gateway_that_waits_for_it(wrong: dict[str, Any], said: str) -> None:
+    simulation = prepared(vpc(**wrong))
+    assert f'Vpc "ovn-cluster" has no BFD port: {said}' in simulation.message()

@@ -20,6 +20,7 @@ from veg_contracts.objects import Vpc
 from veg_planner.plan.network import Network
 from veg_planner.plan.notes import Notes
 from veg_planner.plan.pods import Member
+from veg_planner.plan.vpc import networks, selector
 from veg_planner.spec import Spec
 from veg_planner.state import BFD_PORT, FOREIGN
 from veg_planner.world import World
@@ -104,7 +105,14 @@ def _found(world: World, name: str) -> VpcBfdStatus:
 def _missing(world: World, name: str) -> str:
     """That a Vpc has no BFD port, and what is in its way or helps."""
     vpc, state = world.find(Vpc, name), world.part(name, Part.NB)
-    if vpc is not None and vpc.bfd_port is not None and vpc.bfd_port.annotated:
+    port = vpc.bfd_port if vpc is not None else None
+    if port is not None and port.enabled:
+        wrong = Notes()
+        networks(port, wrong)
+        selector(port, wrong)
+        if refused := wrong.of("refused"):
+            return f'Vpc "{name}" has no BFD port: {refused[0].text}'
+    if port is not None and port.annotated:
         reason = f": {state.message}" if state is not None and state.message else ""
         return f'Vpc "{name}" has no BFD port yet, which its annotation {names.ANNOTATION_BFD_PORT} asks for{reason}'
     return (

@@ -75,7 +75,13 @@ def _ready(gateway: EgressGateway, blocking: list[Step], serving: int, remarks: 
     if gateway.deleting:
         return _condition(gateway, "Ready", "False", "Deleting", [step.text for step in blocking])
     if not blocking:
-        return _condition(gateway, "Ready", "True", "ReconcileSuccess", [f"{serving} pods serve", *remarks])
+        return _condition(
+            gateway,
+            "Ready",
+            "True",
+            "ReconcileSuccess",
+            [f"{serving} {'pod serves' if serving == 1 else 'pods serve'}", *remarks],
+        )
     # First: it is about traffic that flows at this moment.
     panic = [step for step in blocking if step.topic == PANIC]
     refused = any(step.state == "refused" for step in blocking)

@@ -40,13 +40,12 @@ def plan_vpc(world: World, name: str) -> Plan:
         notes.done("bfd port", "none is wanted")
         gone = VpcBfdStatus() if vpc is not None and before is not None and before.vpc_status is not None else None
         return Plan(draft=Draft(gateway=name, gateway_uid=uid, nb=NbRows(), vpc_status=gone), steps=notes.steps)
-    networks = _networks(port, notes)
-    selector = _selector(port, notes)
-    if not networks or not vpc.router or notes.of("refused"):
+    found, chosen = networks(port, notes), selector(port, notes)
+    if not found or not vpc.router or notes.of("refused"):
         if not vpc.router:
             notes.waits("bfd port", f'waits for the logical router of Vpc "{name}"')
         return _kept(name, uid, before, notes)
-    nodes = _nodes(world, selector if port.node_selector is not None else None, before)
+    nodes = _nodes(world, chosen if port.node_selector is not None else None, before)
     if not nodes:
         notes.waits("bfd port", "no node that is Ready and has an OVN chassis is selected: no session can run")
     rows = NbRows(
@@ -54,11 +53,11 @@ def plan_vpc(world: World, name: str) -> Plan:
         bfd_port=BfdRouterPort(
             name=names.bfd_port(name),
             mac=names.bfd_port_mac(name),
-            networks=networks,
+            networks=found,
             chassis=tuple(dict.fromkeys(node.chassis for node in nodes)),
         ),
     )
-    wanted = VpcBfdStatus(name=names.bfd_port(name), ip=",".join(networks), nodes=tuple(node.name for node in nodes))
+    wanted = VpcBfdStatus(name=names.bfd_port(name), ip=",".join(found), nodes=tuple(node.name for node in nodes))
     status = _status(world, before, rows, wanted, notes)
     return Plan(draft=Draft(gateway=name, gateway_uid=uid, nb=rows, vpc_status=status), steps=notes.steps)
 
@@ -116,7 +115,7 @@ def _status(
     return wanted
 
 
-def _networks(port: BfdPort, notes: Notes) -> tuple[str, ...]:
+def networks(port: BfdPort, notes: Notes) -> tuple[str, ...]:
     """The addresses of the port, IPv4 first."""
     field, text = f"annotation {names.ANNOTATION_BFD_PORT}" if port.annotated else "spec.bfdPort.ip", port.ip
     try:
@@ -129,7 +128,7 @@ def _networks(port: BfdPort, notes: Notes) -> tuple[str, ...]:
     return tuple(addresses.of_family(text, family) for family in addresses.FAMILIES if family in found)
 
 
-def _selector(port: BfdPort, notes: Notes) -> Selector:
+def selector(port: BfdPort, notes: Notes) -> Selector:
     try:
         return msgspec.convert(port.node_selector or {}, Selector)
     except msgspec.ValidationError as error:
@@ -143,15 +142,15 @@ def _selector(port: BfdPort, notes: Notes) -> Selector:
         return Selector()
 
 
-def _nodes(world: World, selector: Selector | None, before: Intent | None) -> list[Node]:
+def _nodes(world: World, chosen: Selector | None, before: Intent | None) -> list[Node]:
     """The Ready nodes that may run the port: all that are selected, or three, and those that ran it before stay."""
     nodes = {stored.object.name: stored.object for stored in world.objects(Node.KIND)}
     able = {
         name: node
         for name, node in nodes.items()
-        if isinstance(node, Node) and node.ready and node.chassis and matches(selector, node.labels)
+        if isinstance(node, Node) and node.ready and node.chassis and matches(chosen, node.labels)
     }
     status = before.vpc_status if before is not None else None
     kept = [name for name in status.nodes if name in able] if status is not None else []
     order = [*kept, *sorted(able.keys() - set(kept))]
-    return [able[name] for name in (order if selector is not None else order[:_NODES_MAX])]
+    return [able[name] for name in (order if chosen is not None else order[:_NODES_MAX])]
