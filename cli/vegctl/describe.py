@@ -101,7 +101,11 @@ def _intent(intent: Intent) -> str:
 
 
 def _report(report: Report) -> str:
-    open_steps = [f"{step.state}: {step.text}" for step in report.steps if step.state != "done"]
+    open_steps = [
+        step.text if step.text.startswith(step.state) else f"{step.state}: {step.text}"
+        for step in report.steps
+        if step.state != "done"
+    ]
     return "; ".join(open_steps) or f"all {len(report.steps)} done"
 
 

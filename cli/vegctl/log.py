@@ -61,8 +61,10 @@ def log(database: str, gateway: str | None, since: datetime | None, follow: bool
             click.echo(to_json(row) if as_json else to_line(row))
             after = row.position
         if not follow:
-            return
+            break
         time.sleep(_FOLLOW_S)
+    if key is not None and since is None and not after:
+        raise click.ClickException(f"VpcEgressGateway {key}: the log has nothing of it")
 
 
 def _rows(database: str, gateway: str | None, after: int, since: datetime) -> Iterator[sa.Row[tuple[object, ...]]]:

@@ -6,6 +6,7 @@
 \if :{?gateway} \else
 select coalesce((select gateway from apply order by position desc limit 1), '') as gateway \gset
 \endif
+select case when position('/' in :'gateway') > 0 then '' else 'default/' end || :'gateway' as gateway \gset
 \if :{?position} \else
 select coalesce((select max(position) from apply where gateway = :'gateway'), 0) as position \gset
 \endif
@@ -61,7 +62,10 @@ with said as (
 )
 -- A busy change is cut in its middle, not at its end.
 select to_char(n.time at time zone 'UTC', 'HH24:MI:SS.MS') as time,
-       to_char(extract(epoch from n.time - a.time), 'FM9990.000') as after_s, n.who, left(n.says, 78) as "what happened"
+       to_char(extract(epoch from n.time - a.time), 'FM9990.000') as after_s, n.who,
+       case when n.number = 15 and n.rows > 29 then '... ' || n.rows - 28 || ' steps are left out here: docs/sql/story.sql has them'
+            else left(n.says, 78) end as "what happened"
   from numbered n, apply a
- where a.gateway = :'gateway' and a.position = :position and not n.again and (n.number <= 14 or n.number > n.rows - 14)
+ where a.gateway = :'gateway' and a.position = :position
+       and (n.number <= 14 or n.number > n.rows - 14 or n.number = 15) and (not n.again or n.number = 15)
  order by n.number;

@@ -5,6 +5,7 @@
 \if :{?gateway} \else
 select coalesce((select gateway from apply order by position desc limit 1), '') as gateway \gset
 \endif
+select case when position('/' in :'gateway') > 0 then '' else 'default/' end || :'gateway' as gateway \gset
 \if :{?position} \else
 select coalesce((select max(position) from apply where gateway = :'gateway'), 0) as position \gset
 \endif

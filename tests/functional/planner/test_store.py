@@ -173,6 +173,7 @@ def test_the_story_of_an_apply(decider: Decider, database: Database) -> None:
     ):
         assert words in screen, words
     assert len(screen.splitlines()) <= 36
+    assert run_query(database, "change.sql", "-v", "gateway=gateway1", "-v", "position=7") == screen
 
 
 def test_every_query_of_the_cookbook_runs(decider: Decider, database: Database) -> None:

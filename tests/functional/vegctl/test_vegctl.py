@@ -128,6 +128,13 @@ def test_log_names_everything_in_words(decider: Decider, database: Database) -> 
 
 
 @pytest.mark.usefixtures("decider")
+def test_log_of_a_gateway_that_never_was_says_so(database: Database) -> None:
+    result = vegctl(database, "log", "nope")
+    assert result.exit_code == 1
+    assert "VpcEgressGateway default/nope: the log has nothing of it" in result.output
+
+
+@pytest.mark.usefixtures("decider")
 def test_log_as_json_holds_everything(database: Database) -> None:
     rows = [json.loads(line) for line in vegctl(database, "log", "--json").output.splitlines()]
     assert len([row for row in rows if row["what"] == "event"]) > 5
