@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from veg_lab.mini_kube_ovn.cluster import (
 )
 from veg_lab.mini_kube_ovn.desired import northbound
 from veg_lab.mini_kube_ovn.ensure import NorthboundDatabase, NorthboundError
+from veg_lab.mini_kube_ovn.gateways.decide import first_words
+from veg_lab.mini_kube_ovn.gateways.model import KIND as GATEWAY
 from veg_lab.mini_kube_ovn.gateways.reconcile import GatewayReconciler
 from veg_lab.mini_kube_ovn.ipam import Ipam
 from veg_lab.mini_kube_ovn.nodes import NodeError, NodeNetworks, plan_nodes
@@ -38,6 +41,8 @@ RESYNC_S = 10.0
 # Changes come in bursts: a short wait joins them into one pass.
 BURST_S = 0.02
 RETRY_S = 1.0
+# A gateway that comes has its first status within milliseconds, whatever a pass is busy with.
+GREET_S = 0.003
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Controller:
         rows = northbound(snapshot, assignment, chassis, self._behaviour)
         self._parts.northbound.ensure(rows, occasion(self._looked_at, prints))
         self._looked_at = prints
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        now = _now()
         for patch in patches((snapshot, assignment, self._ipam), chassis, self._behaviour, now):
             apply(self._api, patch)
         self._parts.nodes.ensure(plan_nodes(snapshot.cluster, assignment))
@@ -111,6 +116,8 @@ def main() -> None:
     parts = Parts(northbound_database, SouthboundDatabase(lab.sb_remote), NodeNetworks(lab.name, lab.ovs_remote))
     controller = Controller(api, parts, behaviour)
     LOG.info("running as Kube-OVN %s", behaviour.name)
+    if behaviour.own_gateways:
+        threading.Thread(target=_greet, args=(api, store), daemon=True).start()
     pause = 0.0
     while True:
         store.changed.wait(RESYNC_S)
@@ -125,6 +132,24 @@ def main() -> None:
             LOG.warning("%s; again in %s s", error, RETRY_S)
             pause = RETRY_S
             store.changed.set()
+
+
+def _greet(api: Api, store: Store) -> None:
+    """Write the first status of each new gateway of Kube-OVN's own, for ever."""
+    greeted: set[str] = set()
+    while True:
+        time.sleep(GREET_S)
+        if not store.synced():
+            continue
+        for uid, change in first_words(store.objects(GATEWAY), _now()).items():
+            if uid not in greeted:
+                greeted.add(uid)
+                with contextlib.suppress(ClusterError):  # the next pass does it
+                    apply(api, change)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def _make_base_objects(api: Api) -> None:

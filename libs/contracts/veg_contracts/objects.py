@@ -28,6 +28,7 @@ class EgressGateway(Projection, frozen=True, kw_only=True, tag="VpcEgressGateway
     """A VpcEgressGateway. `spec` is the raw spec: a malformed one must reach the planner, who says what is wrong.
 
     `status_managers` are the field managers, sorted, that wrote of its status and are neither ours nor a person's.
+    `conflict`: the condition Conflict stands in its status.
     """
 
     KIND: ClassVar[str] = "VpcEgressGateway"
@@ -37,6 +38,7 @@ class EgressGateway(Projection, frozen=True, kw_only=True, tag="VpcEgressGateway
     deleting: bool = False
     finalizers: tuple[str, ...] = ()
     status_managers: tuple[str, ...] = ()
+    conflict: bool = False
     spec: dict[str, Any] = {}
 
 

@@ -65,7 +65,8 @@ class Network(Value, frozen=True, kw_only=True):
 class Basis(Value, frozen=True, kw_only=True):
     """What a gateway was last planned from. `sources` are those that its policies came to then.
 
-    `spared` are the addresses of pods that had traffic when BFD came to them, and kept it (plan/bfd).
+    `held` are the CIDRs among them that no older gateway had. `spared` are the addresses of pods that had traffic when
+    BFD came to them, and kept it (plan/bfd).
     """
 
     gateway_uid: str
@@ -73,6 +74,7 @@ class Basis(Value, frozen=True, kw_only=True):
     network: Network
     sources: tuple[Source, ...]
     spared: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
 
 class Selecting(Value, frozen=True, kw_only=True):

@@ -116,6 +116,7 @@ class World:
         self._ports_at: dict[tuple[str, str], set[str]] = {}
         self._local_at: dict[tuple[str, str], set[str]] = {}
         self._held: set[str] = set()
+        self._other_hands: set[str] = set()
         self._foreign: dict[str, str] = {}  # Deployment -> uid of its owner
         self._owner_of: dict[str, str] = {}
         self._member_changes: dict[str, dict[str, bool]] = {}
@@ -217,13 +218,17 @@ class World:
         owned = [each.key for each in found if isinstance(each, Deployment) and each.owner_uid == gateway_uid]
         return min(owned, default="")
 
-    def is_contested(self, gateway: str) -> bool:
+    def is_marked(self, gateway: str) -> bool:
         """Whether another controller has left its mark on the gateway. Never in a group of our own."""
         stored, found = self.stored(EgressGateway.KIND, gateway), self.find(EgressGateway, gateway)
         if stored is None or found is None or self.settings.api_group != names.KUBE_OVN_GROUP:
             return False
         marked = names.KUBE_OVN_FINALIZER in found.finalizers or bool(found.status_managers)
         return marked or bool(self.foreign_deployment(stored.uid))
+
+    def other_hands(self) -> list[str]:
+        """The gateways whose status somebody else writes, sorted: only a controller has the right to. As above."""
+        return sorted(self._other_hands) if self.settings.api_group == names.KUBE_OVN_GROUP else []
 
     def foreign_deployment(self, gateway_uid: str) -> str:
         """The key of a Deployment that names this gateway as its owner and that another one made; empty for none.
@@ -310,11 +315,17 @@ class World:
         return any(self.awaits_tick(subject) for subject in self.subjects())
 
     def awaits_tick(self, subject: str) -> bool:
-        """Whether something failed or is unconfirmed of this gateway or Vpc."""
+        """Whether something of this gateway or Vpc failed, is unconfirmed, or was overwritten."""
         # A config fails for its size alone: time does not mend that.
         states = [self.part(subject, part) for part in self.parts(subject) if part != Part.CONFIG]
         failed = any(state is not None and state.state == "failed" for state in states)
-        return failed or self.unconfirmed(subject) is not None
+        return failed or self.unconfirmed(subject) is not None or self.is_conflict_lost(subject)
+
+    def is_conflict_lost(self, gateway: str) -> bool:
+        """Whether the condition Conflict was written and is not there: an older status of another one overwrote it."""
+        intent, found, state = self.intent(gateway), self.find(EgressGateway, gateway), self.part(gateway, Part.STATUS)
+        wanted = intent is not None and intent.conflict is not None
+        return wanted and found is not None and not found.conflict and state is not None and state.state == "applied"
 
     def unconfirmed(self, subject: str) -> PartState | None:
         """The state of NB rows that are written and of which not every chassis has the flows."""
@@ -414,6 +425,8 @@ class World:
     def _index_object(self, key: str, value: Stored) -> None:
         if isinstance(value.object, EgressGateway):
             self._specs[value.object.key] = parse(value.object.spec)
+            if value.object.status_managers:
+                self._other_hands.add(value.object.key)
         if isinstance(value.object, Deployment) and value.object.foreign and value.object.owner_uid:
             self._foreign[value.object.key] = value.object.owner_uid
         if isinstance(value.object, Pod):
@@ -443,6 +456,7 @@ class World:
     def _unindex_object(self, key: str, value: Stored) -> None:
         if isinstance(value.object, EgressGateway):
             del self._specs[value.object.key]
+            self._other_hands.discard(value.object.key)
         if isinstance(value.object, Deployment):
             self._foreign.pop(value.object.key, None)
         if isinstance(value.object, Pod):

@@ -62,6 +62,7 @@ def egress_gateway(raw: Json) -> EgressGateway:
         deleting=_deleting(raw),
         finalizers=texts(at(raw, "metadata", "finalizers")),
         status_managers=_status_managers(raw),
+        conflict=_condition(raw, names.CONFLICT),
         spec=mapping(raw.get("spec")),
     )
 

@@ -16,7 +16,7 @@ from veg_contracts.commands import (
     RecordKubeEvent,
     RemoveWorkload,
 )
-from veg_contracts.events import PlannerConfigured
+from veg_contracts.events import PlannerConfigured, Ticked
 from veg_contracts.objects import Deployment
 from veg_planner.core import Outcome
 
@@ -103,11 +103,9 @@ def test_k4_a_mark_that_comes_with_our_finalizer_withdraws_it(mark: dict[str, An
     assert conflict(simulation)
 
 
-@MARKS
-def test_k4_a_mark_is_of_its_own_gateway_alone(mark: dict[str, Any]) -> None:
-    """A tenant can set one."""
+def test_k4_what_a_tenant_can_set_is_a_mark_of_its_own_gateway_alone() -> None:
     simulation = created()
-    see(simulation, mark, name="theirs")
+    see(simulation, {"finalizers": (THEIRS,)}, name="theirs")
     assert "default/theirs" in conflict(simulation, "default/theirs")
     assert simulation.status().ready
     see(simulation, {}, name="later")
@@ -117,6 +115,19 @@ def test_k4_a_mark_is_of_its_own_gateway_alone(mark: dict[str, Any]) -> None:
     see(simulation, {}, name="theirs")
     assert simulation.intent("default/theirs").conflict is None, "with the mark the refusal goes"
     assert simulation.intent("default/theirs").finalizer
+
+
+def test_k4_a_hand_in_one_status_tells_it_of_all_that_are_not_begun() -> None:
+    """Only a controller may write a status, and it reconciles a kind."""
+    simulation = created()
+    see(simulation, {"status_managers": ("kube-ovn-controller",)}, name="theirs")
+    see(simulation, {}, name="later")
+    assert "default/theirs" in conflict(simulation, "default/later"), "it names where it was seen"
+    assert simulation.status().ready, "what served before goes on"
+    simulation.answer_all()
+    simulation.lose(gateway(name="theirs"))
+    assert simulation.intent("default/later").conflict is None, "with the last mark the refusal goes"
+    assert simulation.intent("default/later").finalizer
 
 
 def test_k4_a_deployment_that_another_one_made_of_a_gateway_is_a_mark() -> None:
@@ -233,3 +244,17 @@ def test_k4_a_restart_decides_the_same() -> None:
     simulation.restart()
     see(simulation, {"finalizers": (THEIRS,)}, generation=2)
     assert conflict(simulation) == before
+
+
+def test_k4_a_condition_that_the_other_one_overwrote_is_written_again_as_time_passes() -> None:
+    simulation = prepared()
+    see(simulation, {"status_managers": ("kube-ovn-controller",)})
+    simulation.answer_all()
+    for second in (10, 20):
+        assert simulation.world.wants_tick()
+        before = len(simulation.commands(EnsureCondition))
+        simulation.happen(Ticked(at=f"2026-01-01T00:00:{second}Z"))
+        simulation.answer_all()
+        assert len(simulation.commands(EnsureCondition)) == before + 1
+    see(simulation, {"status_managers": ("kube-ovn-controller",), "conflict": True})
+    assert not simulation.world.wants_tick()

@@ -26,7 +26,7 @@ def test_drift_is_told_with_before_and_after() -> None:
 
 def test_a_report_tells_what_is_open_first() -> None:
     done, waits = Step(topic="a", state="done", text="a"), Step(topic="b", state="waits", text="waits for b")
-    assert describe(Report(gateway="a/b", generation=1, steps=(done, waits))) == "waits: waits for b"
+    assert describe(Report(gateway="a/b", generation=1, steps=(done, waits))) == "waits for b"
     assert describe(Report(gateway="a/b", generation=1, steps=(done,))) == "all 1 done"
     assert describe(Ticked(at="now")) == "time passed: now"
 

@@ -97,6 +97,9 @@ def test_k4_whoever_else_writes_the_status_is_named_once_and_without_times() -> 
         return found
 
     assert seen("1").status_managers == ("kube-ovn-controller", "other")
+    assert not seen("1").conflict
+    raw = made("VpcEgressGateway", {"name": "a"}) | {"status": {"conditions": [{"type": "Conflict", "status": "True"}]}}
+    assert PROJECTORS["VpcEgressGateway"](raw).conflict  # type: ignore[union-attr]
     assert seen("1") == seen("2")
 
 

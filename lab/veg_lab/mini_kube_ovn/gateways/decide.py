@@ -3,7 +3,7 @@
 Each write comes back as a change of the object, and then the next step is taken, as with the real controller.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from veg_lab.mini_kube_ovn.behaviours import OwnGateways
@@ -39,6 +39,12 @@ def gateways(snapshot: Snapshot) -> list[Gateway]:
     }
     found = (Gateway(obj, {}) for obj in snapshot.objects[KIND])
     return [Gateway(each.obj, ports.get(each.vpc, {})) for each in found]
+
+
+def first_words(gateways: Sequence[Json], now: str) -> dict[str, Change]:
+    """The first status of each gateway that has none yet, by its uid: written as soon as there is an object."""
+    new = [obj for obj in gateways if not obj.get("status") and not obj["metadata"].get("deletionTimestamp")]
+    return {obj["metadata"]["uid"]: change for obj in new for change in _tell(Gateway(obj, {}), FIRST, None, now)}
 
 
 def step(gateway: Gateway, snapshot: Snapshot, form: OwnGateways, now: str) -> Step:

@@ -50,8 +50,8 @@ def touched_by(world: World, projection: AnyProjection) -> list[str]:
 
 def _touched_by_labels(world: World, labelled: Pod | Deployment) -> list[str]:
     found = world.gateway_of_labels(labelled.namespace, labelled.labels)
-    if isinstance(labelled, Deployment) and labelled.foreign and (owner := _gateway(world, labelled.owner_uid)):
-        return sorted({*found, owner})  # another controller is at work on that one
+    if isinstance(labelled, Deployment) and labelled.foreign and _is_gateway(world, labelled.owner_uid):
+        return world.gateways()  # whether that one is refused decides about sources of all
     return found
 
 
@@ -157,7 +157,7 @@ def _note_edited(world: World, gateway: str, deployment: Deployment) -> None:
     """
     state = world.part(gateway, Part.WORKLOAD)
     applied = state.object_generation if state is not None else 0
-    theirs = _of_another(world, gateway, deployment) or world.is_contested(gateway)
+    theirs = _of_another(world, gateway, deployment) or world.is_marked(gateway)
     if applied and deployment.generation > applied and not theirs:
         _drifted(world, gateway, Part.WORKLOAD, f"Deployment {deployment.key} was edited")
 
@@ -168,10 +168,9 @@ def _of_another(world: World, gateway: str, deployment: Deployment) -> bool:
     return bool(deployment.owner_uid) and stored is not None and stored.uid != deployment.owner_uid
 
 
-def _gateway(world: World, uid: str) -> str:
-    """The gateway with that uid; empty for none."""
+def _is_gateway(world: World, uid: str) -> bool:
     stored = world.stored_by_uid(uid)
-    return stored.object.key if stored is not None and isinstance(stored.object, EgressGateway) else ""
+    return stored is not None and isinstance(stored.object, EgressGateway)
 
 
 def _note_finalizer(world: World, uid: str, gateway: EgressGateway) -> None:

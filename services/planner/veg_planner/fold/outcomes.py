@@ -18,7 +18,7 @@ from veg_contracts.events import (
     StreamsCreated,
 )
 from veg_contracts.intent import Intent, NbRows, Part
-from veg_contracts.objects import EgressGateway
+from veg_contracts.objects import Deployment, EgressGateway
 from veg_planner.state import AgentState, Floor, Orphan, PartState, Streams
 from veg_planner.world import AGENT, FLOOR, ORPHAN, PART, STREAMS, World, is_gateway
 
@@ -32,11 +32,33 @@ def ticked(world: World) -> list[str]:
     for subject in world.subjects():
         if (state := world.unconfirmed(subject)) is not None:
             world.put(PART, f"{subject}/{Part.NB.value}", msgspec.structs.replace(state, ticks=state.ticks + 1))
-    return [subject for subject in world.subjects() if world.awaits_tick(subject)]
+    touched = [subject for subject in world.subjects() if world.awaits_tick(subject)]
+    for gateway in filter(world.is_conflict_lost, touched):
+        # Only as often as time passes: a controller that never keeps it is not fought.
+        if (status := world.part(gateway, Part.STATUS)) is not None:
+            world.put(PART, f"{gateway}/{Part.STATUS.value}", msgspec.structs.replace(status, state="drifted"))
+    return touched
 
 
 def applied(world: World, event: CommandApplied) -> list[str]:
-    return _settle(world, event, "applied", detail=event.detail)
+    touched = _settle(world, event, "applied", detail=event.detail)
+    if touched and event.part == Part.WORKLOAD:
+        _note_changed_since(world, event)
+    return touched
+
+
+def _note_changed_since(world: World, event: CommandApplied) -> None:
+    """A Deployment that was deleted or edited after it was written, and before we heard that it was."""
+    state, intent = world.part(event.gateway, Part.WORKLOAD), world.intent(event.gateway)
+    if state is None or intent is None or intent.workload is None or world.is_marked(event.gateway):
+        return
+    key, uid = f"{intent.workload.namespace}/{intent.workload.name}", event.detail.get("uid", "")
+    stored, found = world.stored(Deployment.KIND, key), world.find(Deployment, key)
+    gone = bool(uid) and world.tombstone(uid) is not None
+    same = stored is not None and found is not None and stored.uid == uid
+    if gone or (same and found is not None and 0 < state.object_generation < found.generation):
+        new = msgspec.structs.replace(state, state="drifted", message=f"Deployment {key} was changed meanwhile")
+        world.put(PART, f"{event.gateway}/{Part.WORKLOAD.value}", new)
 
 
 def failed(world: World, event: CommandFailed) -> list[str]:

@@ -32,9 +32,18 @@ def resolve(world: World, subject: Subject, notes: Notes) -> Basis | None:
     return Basis(gateway_uid=subject.uid, spec=spec, network=network, sources=wanted)
 
 
+def not_given_up(before: Basis) -> list[Source]:
+    """The sources that a gateway keeps while one of its policies names a Subnet that cannot be used.
+
+    One of them may be the one that was meant. Not what it never had, nor a CIDR that was written out: that is no typo.
+    """
+    written = {addresses.masked(text) for policy in before.spec.policies for text in policy.ip_blocks}
+    return [source for source in before.sources if source.cidr in before.held and source.cidr not in written]
+
+
 def _with_those_of_before(wanted: tuple[Source, ...], before: Basis, network: Network) -> tuple[Source, ...]:
-    """While a policy names a Subnet that cannot be used, no source is given up: it may be the one that was meant."""
-    found = {source.cidr: source for source in before.sources if addresses.family(source.cidr) in network.families}
+    kept = not_given_up(before)
+    found = {source.cidr: source for source in kept if addresses.family(source.cidr) in network.families}
     found |= {source.cidr: source for source in wanted}
     return tuple(found[cidr] for cidr in sorted(found, key=order))
 

@@ -22,7 +22,7 @@ from veg_planner.plan.notes import Notes
 from veg_planner.plan.pods import Member
 from veg_planner.plan.vpc import networks, selector
 from veg_planner.spec import Spec
-from veg_planner.state import BFD_PORT, FOREIGN
+from veg_planner.state import BFD_PORT, FOREIGN, OURS
 from veg_planner.world import World
 
 PANIC: Final = "panic"  # the topic of what is said of it
@@ -90,7 +90,18 @@ def _port(world: World, name: str, ours: VpcBfdStatus | None) -> VpcBfdStatus:
         return VpcBfdStatus()
     if port.annotated:
         return ours or _found(world, name)
+    if not port.status_name:
+        return _made(world, name)
     return VpcBfdStatus(name=port.status_name, ip=port.status_ip)
+
+
+def _made(world: World, name: str) -> VpcBfdStatus:
+    """Our router port while the status of its Vpc says nothing yet, or no more: its sessions go on."""
+    intent, state = world.intent(name), world.part(name, Part.NB)
+    made = intent.nb.bfd_port if intent is not None and intent.nb is not None else None
+    if made is None or state is None or state.whose.get(BFD_PORT) != OURS:
+        return VpcBfdStatus()
+    return VpcBfdStatus(name=made.name, ip=",".join(made.networks))
 
 
 def _found(world: World, name: str) -> VpcBfdStatus:

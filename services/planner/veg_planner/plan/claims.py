@@ -1,6 +1,6 @@
 """Who claims which source: of several gateways of one VPC that name the same CIDR the oldest has it."""
 
-from veg_planner.plan.basis import kept
+from veg_planner.plan.basis import kept, not_given_up
 from veg_planner.plan.contest import refused
 from veg_planner.plan.notes import Notes
 from veg_planner.plan.sources import blocks
@@ -51,7 +51,7 @@ def _claimed(world: World, gateway: str, vpc: str) -> list[str]:
         named = Notes()
         found = [block.cidr for block in blocks(world, spec, vpc, named)]
         if named.of("waits", "refused") and subject.basis is not None and subject.basis.network.vpc == vpc:
-            found += [source.cidr for source in subject.basis.sources]  # as in `basis.resolve`
+            found += [source.cidr for source in not_given_up(subject.basis)]
         return found
     # Planned by a planner that did not remember from what. Kube-OVN names the router like the VPC.
     last = subject.last

@@ -2,8 +2,9 @@
 
 Kube-OVN >= 1.14 does, and nothing turns that off. Two that write one Deployment and one status undo each other for ever
 (docs/decisions/0014). It is known by what it leaves on an object: its finalizer, its hand in the status, its
-Deployment. A mark speaks of its own gateway alone: a tenant can set one, and must not stop the gateways of others. What
-we have given pods or rows before there was a mark goes on: taking it down would be an outage, and would mend nothing.
+Deployment. A hand in one status tells it of all gateways, since a controller reconciles a kind, and only a controller
+may write a status. The other marks speak of their own gateway alone: a tenant can set them, and must not stop others.
+What we have given pods or rows before there was a mark goes on: taking it down would be an outage, and mend nothing.
 """
 
 from typing import Final
@@ -48,7 +49,8 @@ def hold(world: World, subject: Subject, notes: Notes) -> Plan | None:
 
 def refused(world: World, subject: Subject) -> bool:
     """Whether nothing of the gateway is ours: then it claims nothing either."""
-    return world.is_contested(subject.gateway.key) and not _begun(world, subject)
+    contested = world.is_marked(subject.gateway.key) or bool(world.other_hands())
+    return contested and not _begun(world, subject)
 
 
 def _begun(world: World, subject: Subject) -> bool:
@@ -66,7 +68,8 @@ def _sentence(world: World, subject: Subject) -> str:
     """The first one stays: each further mark would be one more write beside the other one's, and one more Event."""
     if subject.last is not None and subject.last.conflict is not None:
         return subject.last.conflict.message
-    text = f"another controller reconciles it ({_mark(world, subject.gateway.key)})"
+    mark = _mark(world, subject.gateway.key) or _mark(world, world.other_hands()[0])
+    text = f"another controller reconciles it ({mark})"
     return f"{text}, so this one leaves it alone: {_REMEDY}"
 
 

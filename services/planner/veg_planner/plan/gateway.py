@@ -87,7 +87,11 @@ def _planned(world: World, subject: Subject, basis: Basis, notes: Notes) -> Plan
     return Plan(
         draft=msgspec.structs.replace(draft, status=new),
         steps=notes.steps,
-        basis=msgspec.structs.replace(basis, spared=spared if watching.enabled else ()),
+        basis=msgspec.structs.replace(
+            basis,
+            spared=spared if watching.enabled else (),
+            held=tuple(source.cidr for source in taken.sources),
+        ),
         selecting=Selecting(router=network.router, created_at=gateway.created_at, selectors=spec.selectors)
         if spec.selectors
         else None,

@@ -12,8 +12,10 @@ import msgspec
 from veg_contracts import addresses, names
 from veg_contracts.intent import BfdRouterPort, Intent, NbRows, Part, VpcBfdStatus
 from veg_contracts.objects import BfdPort, Node, Vpc
+from veg_planner.plan.contest import refused
 from veg_planner.plan.draft import Draft, Plan
 from veg_planner.plan.notes import Notes
+from veg_planner.plan.subject import living
 from veg_planner.selectors import matches
 from veg_planner.spec import Selector, Spec, vpc_of
 from veg_planner.state import BFD_PORT, FOREIGN, OURS
@@ -86,6 +88,8 @@ def _uses(world: World, gateway: str, vpc: str) -> bool:
     """Whether it has BFD in that Vpc, by its spec or by what it goes on from while that cannot be acted on."""
     spec, basis = world.spec(gateway), world.basis(gateway)
     asks = isinstance(spec, Spec) and spec.bfd.enabled and vpc_of(spec, world.settings) == vpc
+    subject = living(world, gateway)
+    asks = asks and subject is not None and not refused(world, subject)
     return asks or (basis is not None and basis.spec.bfd.enabled and basis.network.vpc == vpc)
 
 
