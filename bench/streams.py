@@ -109,8 +109,9 @@ async def main(outside: str, clients: dict[str, str]) -> str:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     working = asyncio.create_task(streams.run())
     await stop.wait()
-    working.cancel()
-    await asyncio.wait([working])
+    while not working.done():  # wait_for of Python 3.11 loses a cancellation that comes at the moment of an answer
+        working.cancel()
+        await asyncio.wait([working], timeout=0.1)
     server.close()
     result: dict[str, object] = {
         "streams": len(clients),
