@@ -41,6 +41,19 @@ def see(simulation: Simulation, mark: dict[str, Any], **fields: object) -> Outco
     return simulation.see(msgspec.structs.replace(gateway(finalizers=(), **fields), **mark))
 
 
+def deployment_of_another(key: str, namespace: str = "default") -> Deployment:
+    """A Deployment that another controller made of a gateway: it names that as its owner."""
+    name = key.rpartition("/")[2]
+    return Deployment(
+        namespace=namespace,
+        name=name,
+        generation=1,
+        owner_uid=f"uid-VpcEgressGateway-{key}",
+        foreign=True,
+        labels=names.workload_labels(name),
+    )
+
+
 def sent(simulation: Simulation) -> list[type]:
     return [type(outgoing.data) for outgoing in simulation.sent]
 
@@ -133,14 +146,7 @@ def test_k4_a_hand_in_one_status_tells_it_of_all_that_are_not_begun() -> None:
 def test_k4_a_deployment_that_another_one_made_of_a_gateway_is_a_mark() -> None:
     simulation = prepared()
     see(simulation, {"finalizers": (OURS,)})
-    made = Deployment(
-        namespace="default",
-        name="gateway1",
-        generation=1,
-        owner_uid=f"uid-VpcEgressGateway-{GATEWAY}",
-        foreign=True,
-        labels=names.workload_labels("gateway1"),
-    )
+    made = deployment_of_another(GATEWAY)
     simulation.see(made)
     simulation.answer_all_of(EnsureFinalizer)
     assert "Deployment default/gateway1" in conflict(simulation)
@@ -152,14 +158,7 @@ def test_k4_a_deployment_that_another_one_made_of_a_gateway_is_a_mark() -> None:
 def test_k4_a_deployment_of_another_namespace_is_no_mark() -> None:
     simulation = prepared()
     see(simulation, {"finalizers": (OURS,)})
-    made = Deployment(
-        namespace="tenant",
-        name="gateway1",
-        generation=1,
-        owner_uid=f"uid-VpcEgressGateway-{GATEWAY}",
-        foreign=True,
-        labels=names.workload_labels("gateway1"),
-    )
+    made = deployment_of_another(GATEWAY, namespace="tenant")
     simulation.see(made)
     assert simulation.intent().conflict is None
     assert simulation.intent().workload is not None

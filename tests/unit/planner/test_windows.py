@@ -7,6 +7,7 @@ import pytest
 from support.simulation import GATEWAY, SETTINGS, Simulation, created, gateway, pod
 from unit.planner.test_bfd import NODES, ONE, PEER, TWO, node, vpc
 from unit.planner.test_bfd_ports import BFD, prepared
+from unit.planner.test_k4_contest import deployment_of_another
 
 from veg_contracts import names
 from veg_contracts.commands import EnsureWorkload
@@ -134,15 +135,7 @@ def test_k4_what_a_refusal_leaves_or_takes_is_planned_for_the_others_at_once() -
         simulation.see(msgspec.structs.replace(made, finalizers=() if name == "old" else ours))
     simulation.answer_all()
     assert "taken by VpcEgressGateway default/old" in simulation.message(key="default/young")
-    theirs = Deployment(
-        namespace="default",
-        name="old",
-        generation=1,
-        foreign=True,
-        owner_uid="uid-VpcEgressGateway-default/old",
-        labels=names.workload_labels("old"),
-    )
-    simulation.see(theirs)
+    simulation.see(deployment_of_another("default/old"))
     assert "taken by" not in simulation.message(key="default/young")
 
 
