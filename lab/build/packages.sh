@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes sure that the programs of the lab are there: Debian packages for the small tools and for PostgreSQL. The log is
-# $1/packages.log. No daemon is started and no PostgreSQL cluster is made. Well below a second when nothing is missing.
+# Makes sure that the programs of the lab are there: Debian packages for the small tools, for what nodes run containers
+# with, for what builds images, and for PostgreSQL. The log is $1/packages.log. No daemon is started and no PostgreSQL
+# cluster is made. Well below a second when nothing is missing.
 set -euo pipefail
 
 export DEBIAN_FRONTEND=noninteractive PATH=$PATH:/usr/sbin:/sbin
@@ -9,6 +10,7 @@ step() { printf '%s  packages: %s\n' "$(date +%H:%M:%S)" "$*"; }
 # program=package; the program's presence is the test, whoever installed it.
 wanted=(ip=iproute2 iptables=iptables tcpdump=tcpdump ethtool=ethtool conntrack=conntrack ping=iputils-ping rsync=rsync
   openssl=openssl setpriv=util-linux ipcrm=util-linux curl=curl
+  runc=runc /usr/lib/cni/macvlan=containernetworking-plugins buildah=buildah debootstrap=debootstrap
   /usr/lib/postgresql/15/bin/postgres=postgresql-15)
 missing=()
 for entry in "${wanted[@]}"; do

@@ -1,9 +1,10 @@
-// Command kubernetes is the control plane of the lab in one binary: it becomes the program by whose name it is called
-// (etcd, kube-apiserver, kube-controller-manager, kube-scheduler or kubectl). One binary instead of five is linked once
-// and shares what the programs have in common, which is most of them.
+// Command kubernetes is the lab's Kubernetes in one binary: it becomes the program by whose name it is called (etcd,
+// kube-apiserver, kube-controller-manager, kube-scheduler, kubelet or kubectl). One binary instead of six is linked
+// once and shares what the programs have in common, which is most of them.
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
 
 var programs = map[string]func(){
@@ -28,11 +30,16 @@ var programs = map[string]func(){
 	"kube-apiserver":          server(apiserver.NewAPIServerCommand),
 	"kube-controller-manager": server(controllermanager.NewControllerManagerCommand),
 	"kube-scheduler":          server(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
+	"kubelet":                 runKubelet,
 	"kubectl":                 runKubectl,
 }
 
 func server(command func() *cobra.Command) func() {
 	return func() { os.Exit(cli.Run(command())) }
+}
+
+func runKubelet() {
+	os.Exit(cli.Run(kubelet.NewKubeletCommand(context.Background())))
 }
 
 func runKubectl() {
