@@ -52,3 +52,10 @@ target "vegctl" {
   dockerfile = "cli/Dockerfile"
   tags       = ["${REGISTRY}/vegctl:${VERSION}"]
 }
+
+# What the lab's pods run that are no gateways; only a lab needs it.
+target "lab-client" {
+  inherits   = ["common"]
+  dockerfile = "lab/images/client/Dockerfile"
+  tags       = ["${REGISTRY}/lab-client:${VERSION}"]
+}
