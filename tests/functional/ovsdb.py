@@ -65,6 +65,9 @@ class Ovsdb:
     def nbctl(self, *arguments: str) -> str:
         return run("ovn-nbctl", "--no-leader-only", f"--db={self.remote}", *arguments).strip()
 
+    def sbctl(self, *arguments: str) -> str:
+        return run("ovn-sbctl", "--no-leader-only", f"--db={self.remote}", *arguments).strip()
+
     def trace(self) -> None:
         """Log every request from here on."""
         run("ovs-appctl", "-t", self._control, "vlog/set", "console:jsonrpc:dbg")

@@ -31,6 +31,7 @@ _ROOTS: Final[dict[str, tuple[str, ...]]] = {
     "veg.ovn.session-": ("veg.evt.ovn.",),
     "veg.ovn.members-": ("veg.evt.ovn.",),
     "veg.ovn.routes-": ("veg.evt.ovn.",),
+    "veg.ovn.chassis-": ("veg.evt.ovn.",),
     "veg.ovn.ensure-": ("veg.cmd.ovn.",),
     "veg.ovn.change-": ("veg.cmd.ovn.",),
     "veg.kube.": ("veg.cmd.kube.",),

@@ -73,7 +73,11 @@ class CommandRefused(Value, frozen=True, kw_only=True):
 
 
 class RowsProgrammed(Value, frozen=True, kw_only=True):
-    """Every chassis has the flows of this command: NB_Global.hv_cfg reached the command's `nb_cfg` (ovn-nb(5))."""
+    """Every chassis that lives has the flows of this command: each reached its `nb_cfg` (ovn-nb(5), ovn-sb(5)).
+
+    Which ones did not live, the ChassisObserved before it in the log says. A writer that cannot see the chassis waits
+    for NB_Global.hv_cfg, and so for all of them.
+    """
 
     command_id: str
     gateway: str
@@ -116,6 +120,31 @@ class RoutesObserved(Value, frozen=True, kw_only=True):
 
     router: str
     prefixes: tuple[str, ...] = ()
+    left_out: int = 0
+
+
+class SilentChassis(Value, frozen=True, kw_only=True):
+    """A chassis without the flows of the nb_cfg that it `lacks`, though they were there for it at `since`.
+
+    `since`: RFC 3339, UTC. Names are cut where they stop to be of use, and have nothing in them that cannot be printed.
+    """
+
+    name: str
+    hostname: str
+    lacks: int
+    since: str
+
+
+class ChassisObserved(Value, frozen=True, kw_only=True):
+    """The chassis that are `silent`: that have lacked flows for longer than the writer's bound. All others live.
+
+    Rows count as programmed without them. `back` are those that were told as silent before and have the newest nb_cfg
+    again; one that was, and is in neither, is gone. Sorted by name, and of many only the first: `left_out` counts the
+    other silent ones. Also said after a writer's start, once the bound has passed.
+    """
+
+    silent: tuple[SilentChassis, ...] = ()
+    back: tuple[SilentChassis, ...] = ()
     left_out: int = 0
 
 
@@ -167,7 +196,7 @@ class SessionChanged(Value, frozen=True, kw_only=True):
 
 
 class SessionProgrammed(Value, frozen=True, kw_only=True):
-    """Every chassis has the flows that OVN made of a session that went down at `down_at`: hv_cfg reached `nb_cfg`.
+    """The flows that OVN made of a session that went down at `down_at` are where RowsProgrammed says, at `nb_cfg`.
 
     OVN takes the static routes of such a session out by itself. From here on no packet takes them.
     """
@@ -239,6 +268,7 @@ AnyEvent: TypeAlias = (
     | RowsObserved
     | MembersObserved
     | RoutesObserved
+    | ChassisObserved
     | RowsListed
     | ConfigApplied
     | ConfigFailed
@@ -262,6 +292,7 @@ EVENT_TYPES: dict[str, type[AnyEvent]] = {
     "veg.ovn.rows-observed.v1": RowsObserved,
     "veg.ovn.members-observed.v1": MembersObserved,
     "veg.ovn.routes-observed.v1": RoutesObserved,
+    "veg.ovn.chassis-observed.v1": ChassisObserved,
     "veg.ovn.rows-listed.v1": RowsListed,
     "veg.agent.config-applied.v1": ConfigApplied,
     "veg.agent.config-failed.v1": ConfigFailed,

@@ -57,6 +57,11 @@ def ovn_routes() -> str:
     return "veg.evt.ovn.routes"
 
 
+def ovn_chassis() -> str:
+    """One for all chassis: the name of one may hold what a subject cannot."""
+    return "veg.evt.ovn.chassis"
+
+
 def ovn_listed() -> str:
     return "veg.evt.ovn.listed"
 

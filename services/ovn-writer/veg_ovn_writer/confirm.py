@@ -1,4 +1,4 @@
-"""Commands that wait until every chassis has their flows: until NB_Global.hv_cfg reaches their nb_cfg. Pure.
+"""Commands that wait until every chassis that lives has the flows of their nb_cfg (`chassis.reached`). Pure.
 
 Nothing here outlives the process, and nothing is lost by that. What a killed writer had not confirmed, the planner
 knows as applied but not programmed; the writer that comes next tells which gateways own rows (RowsListed), and the
@@ -29,9 +29,9 @@ class Pending:
         while len(self._waiting) > _PENDING_MAX:
             del self._waiting[next(iter(self._waiting))]
 
-    def reached(self, hv_cfg: int) -> list[tuple[Envelope, int]]:
-        """The commands that every chassis has now, in the order in which they were applied. They wait no more."""
-        due = [entry for entry in self._waiting.values() if entry[1] <= hv_cfg]
+    def reached(self, level: int) -> list[tuple[Envelope, int]]:
+        """The commands that the chassis have now, in the order in which they were applied. They wait no more."""
+        due = [entry for entry in self._waiting.values() if entry[1] <= level]
         for command, _ in due:
             del self._waiting[command.id]
         return due

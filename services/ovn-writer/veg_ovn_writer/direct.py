@@ -14,14 +14,23 @@ DATABASE: Final = "OVN_Northbound"
 _CONNECT_S: Final = 2  # how long one attempt may hold a thread
 
 
-def fetch_schema(remotes: str) -> dict[str, Any]:
+def fetch_schema(remotes: str, database: str = DATABASE) -> dict[str, Any]:
     """The server's schema. The library's own function for that waits without end for a server that hangs.
 
     Raises:
         NotNowError: no server answers.
     """
-    schema: dict[str, Any] = _request(remotes, "get_schema", [DATABASE])
+    schema: dict[str, Any] = _request(remotes, "get_schema", [database])
     return schema
+
+
+def missing(schema: dict[str, Any], table: str, columns: tuple[str, ...]) -> str:
+    """What the schema lacks, as a sentence; empty when it lacks nothing."""
+    where = f"the schema of {schema.get('name', DATABASE)} {schema.get('version', '')}"
+    if table not in schema["tables"]:
+        return f"{where} has no table {table}"
+    lacking = [column for column in columns if column not in schema["tables"][table]["columns"]]
+    return f"{where} has no column {', '.join(f'{table}.{column}' for column in lacking)}" if lacking else ""
 
 
 def select(remotes: str, table: str, condition: list[Any], *columns: str) -> list[dict[str, Any]]:

@@ -112,7 +112,7 @@ class Handler:
         await self._tell("applied", command, outcomes.applied(command, counts, commit), nb_cfg=commit.nb_cfg)
         if isinstance(order, EnsureNb):
             self._memory.pending.add(command, commit.nb_cfg)
-            self._nb.confirmed.set()  # hv_cfg may be there already
+            self._nb.confirmed.set()  # the chassis may be there already
 
     async def _apply(self, order: Order) -> tuple[Mapping[str, object], Commit]:
         """Carry out the order and remember it; what was changed."""

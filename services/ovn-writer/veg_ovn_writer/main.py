@@ -2,11 +2,15 @@
 
 import asyncio
 from functools import partial
+from typing import Annotated
 
+import msgspec
 from nats.js import JetStreamContext
 
 from veg_contracts.subjects import COMMAND_STREAM, OVN_COMMANDS, OVN_WRITER_CONSUMER
+from veg_ovn_writer.chassis_watch import ChassisWatch
 from veg_ovn_writer.confirm import Pending
+from veg_ovn_writer.confirm_watch import ConfirmWatch
 from veg_ovn_writer.drift import Ledger
 from veg_ovn_writer.handler import Handler, Memory
 from veg_ovn_writer.member_watch import MemberWatch
@@ -14,7 +18,8 @@ from veg_ovn_writer.nb import Nb
 from veg_ovn_writer.replica import Standing
 from veg_ovn_writer.roster import Roster
 from veg_ovn_writer.session_watch import SessionWatch
-from veg_ovn_writer.watch import RowWatch, confirm
+from veg_ovn_writer.southbound import Southbound
+from veg_ovn_writer.watch import RowWatch
 from veg_runtime import bus, service, tasks
 from veg_runtime.service import Health
 from veg_runtime.settings import Settings
@@ -28,26 +33,35 @@ _ACK_WAIT_S = 5.0
 class OvnWriterSettings(Settings, frozen=True, kw_only=True):
     """`nb_remote`: where the Northbound database is, as OVN writes it: `unix:…`, `tcp:…` or `ssl:…`, several by commas.
 
+    `sb_remote`: where the Southbound database is, likewise; it is only read. With it, rows count as programmed when
+    every chassis that lives has the flows. Empty: when `hv_cfg` says so of every chassis, for one that is dead never.
+    `chassis_silent_after_s`: for how long a chassis may lack flows until it counts as dead.
     `transact_timeout_s`: how long the server may take for one transaction.
     """
 
     nb_remote: str
+    sb_remote: str = ""
+    chassis_silent_after_s: Annotated[float, msgspec.Meta(ge=1, le=60)] = 5.0
     transact_timeout_s: float = 10.0
 
 
 async def work(settings: OvnWriterSettings, health: Health, _: asyncio.Event) -> None:
     """Write and watch until cancelled."""
     nb = Nb(settings.nb_remote, settings.transact_timeout_s)
+    southbound = Southbound(settings.sb_remote, nb.confirmed.set) if settings.sb_remote else None
+    chassis = ChassisWatch(settings.chassis_silent_after_s, follows=southbound is not None)
     client = await bus.connect(settings, ROLE)
     try:
-        work = (_report(nb, health), _write_and_watch(nb, bus.jetstream(client)))
+        work = (_report(nb, health), _write_and_watch(nb, southbound, chassis, bus.jetstream(client)))
         await tasks.together(*work, again_s=tasks.OUTER_AGAIN_S)
     finally:
         await nb.close()
+        if southbound is not None:
+            await southbound.close()
         await client.close()
 
 
-async def _write_and_watch(nb: Nb, js: JetStreamContext) -> None:
+async def _write_and_watch(nb: Nb, southbound: Southbound | None, chassis: ChassisWatch, js: JetStreamContext) -> None:
     await nb.connect()
     publish = partial(bus.publish, js)
     memory = Memory(Ledger(), Roster(), Pending())
@@ -58,7 +72,8 @@ async def _write_and_watch(nb: Nb, js: JetStreamContext) -> None:
         MemberWatch(nb, memory.roster, handler.turn, publish).run(),
         sessions.run(),
         sessions.follow_flows(),
-        confirm(nb, memory.pending, publish, sessions.confirmed),
+        ConfirmWatch(nb, southbound, chassis, memory.pending, publish).run(sessions.confirmed),
+        *([southbound.run()] if southbound is not None else []),
         _write(nb, js, handler),
     )
 

@@ -7,6 +7,7 @@ from veg_contracts import subjects
 from veg_contracts.commands import MEMBERS, ChangeMembers, EnsureMembers, EnsureNb, part_of
 from veg_contracts.envelope import Envelope, type_name
 from veg_contracts.events import (
+    ChassisObserved,
     CommandApplied,
     CommandFailed,
     CommandRefused,
@@ -22,7 +23,9 @@ from veg_ovn_writer.nb import Commit
 from veg_runtime import clock
 
 Order: TypeAlias = EnsureNb | EnsureMembers | ChangeMembers
-Seen: TypeAlias = RowsObserved | MembersObserved | RoutesObserved | RowsListed | SessionChanged | SessionProgrammed
+Seen: TypeAlias = (
+    RowsObserved | MembersObserved | RoutesObserved | RowsListed | SessionChanged | SessionProgrammed | ChassisObserved
+)
 _SOURCE: Final = "veg/ovn-writer"
 # A server's words, cut where they stop to be of use.
 _MESSAGE_LENGTH_MAX: Final = 4000
@@ -92,6 +95,8 @@ def seen(data: Seen) -> Envelope:
             name, subject = f"ovn/{data.gateway}/{what}/{data.dst_ip}", subjects.ovn_event(data.gateway)
         case RoutesObserved():
             name, subject = "ovn/routes", subjects.ovn_routes()
+        case ChassisObserved():
+            name, subject = "ovn/chassis", subjects.ovn_chassis()
         case RowsListed():
             name, subject = "ovn/listed", subjects.ovn_listed()
     number = f"{name}/{clock.unique_id()}"

@@ -13,7 +13,6 @@ from ovsdbapp.backend.ovs_idl.connection import OvsdbIdl
 
 from veg_contracts.names import OVSDB_LOCK, OWNER_KEY, bfd_port
 from veg_ovn_writer import direct
-from veg_ovn_writer.direct import DATABASE
 from veg_ovn_writer.errors import CannotApplyError, NotNowError
 from veg_ovn_writer.strange import Group, group_of
 from veg_ovn_writer.tables import BFD, PORT_GROUP, ROUTE, TABLES
@@ -29,7 +28,7 @@ _PROBE_INTERVAL_MS: Final = 5000
 # The least the library allows, and no growth: commands wait for the server, so be back when it is.
 _BACKOFF_MS: Final = 1000
 
-_GLOBAL_COLUMNS: Final = ("nb_cfg", "hv_cfg")
+_GLOBAL_COLUMNS: Final = ("nb_cfg", "sb_cfg", "hv_cfg")
 ROUTER_PORT: Final = "Logical_Router_Port"
 GROUP: Final = "HA_Chassis_Group"
 CHASSIS: Final = "HA_Chassis"
@@ -110,9 +109,7 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
         self._sessions: dict[tuple[str, str], UUID] = {}
         self._news = News()
         self.strange: dict[UUID, Group] = {}
-        session: Session = self._session
-        session.reconnect.set_probe_interval(_PROBE_INTERVAL_MS)
-        session.reconnect.set_backoff(_BACKOFF_MS, _BACKOFF_MS)
+        keep_in_touch(self._session)
         self.set_lock(OVSDB_LOCK)
 
     def run(self) -> bool:
@@ -267,6 +264,12 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
         return row if row is not None and self.owned[PORT_GROUP.name].get(row.uuid) == gateway else None
 
 
+def keep_in_touch(session: Session) -> None:
+    """Notice a server that hangs, and be back soon after a lost connection."""
+    session.reconnect.set_probe_interval(_PROBE_INTERVAL_MS)
+    session.reconnect.set_backoff(_BACKOFF_MS, _BACKOFF_MS)
+
+
 def _status(row: idl.Row) -> str:
     """OVN has not looked at a new row yet: it has no status."""
     return str(row.status[0]) if row.status else "init"
@@ -303,7 +306,7 @@ def make(remote: str, schema: dict[str, Any], signals: Signals) -> Replica:
     plan = _Plan(idlutils.create_schema_helper(schema), {}, {})
     wanted = {NB_GLOBAL: _GLOBAL_COLUMNS, ROUTER: ("name", PORTS), PORT: ("name",), **BFD_PORT_COLUMNS}
     for name, columns in wanted.items():
-        if missing := _missing(schema, name, columns):
+        if missing := direct.missing(schema, name, columns):
             raise NotNowError(missing)
         plan.helper.register_columns(name, list(columns))
     for table in TABLES:
@@ -312,24 +315,15 @@ def make(remote: str, schema: dict[str, Any], signals: Signals) -> Replica:
 
 
 def _register(schema: dict[str, Any], plan: _Plan, table: Table[Any]) -> None:
-    optional = {column for column in table.optional_columns if _missing(schema, table.name, (column,))}
+    optional = {column for column in table.optional_columns if direct.missing(schema, table.name, (column,))}
     columns = [column for column in table.columns if column not in optional]
     columns += table.watched_columns
     parents = (table.parent_column,) if table.parent_column else ()
     plan.lacking[table.name] = frozenset(optional)
-    if missing := _missing(schema, table.name, tuple(columns)) or _missing(schema, ROUTER, parents):
+    if missing := direct.missing(schema, table.name, tuple(columns)) or direct.missing(schema, ROUTER, parents):
         plan.gaps[table.name] = missing
         return
     for column in sorted(optional):
-        log.warning("rows are written without a column", reason=_missing(schema, table.name, (column,)))
+        log.warning("rows are written without a column", reason=direct.missing(schema, table.name, (column,)))
     plan.helper.register_columns(table.name, columns)
     plan.helper.register_columns(ROUTER, list(parents))
-
-
-def _missing(schema: dict[str, Any], table: str, columns: tuple[str, ...]) -> str:
-    """What the schema lacks, as a sentence; empty when it lacks nothing."""
-    where = f"the schema of {DATABASE} {schema.get('version', '')}"
-    if table not in schema["tables"]:
-        return f"{where} has no table {table}"
-    lacking = [column for column in columns if column not in schema["tables"][table]["columns"]]
-    return f"{where} has no column {', '.join(f'{table}.{column}' for column in lacking)}" if lacking else ""

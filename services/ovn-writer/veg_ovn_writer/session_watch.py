@@ -56,10 +56,10 @@ class SessionWatch:
                 lost.append(self._lost.get_nowait())
             await self._count_up(lost)
 
-    async def confirmed(self, hv_cfg: int) -> None:
-        """Every chassis has what was in the database at `hv_cfg`: tell of the sessions that were down by then."""
-        due = [event for event in self._down if event.nb_cfg <= hv_cfg]
-        self._down = [event for event in self._down if event.nb_cfg > hv_cfg]
+    async def confirmed(self, level: int) -> None:
+        """The chassis have what was in the database at that nb_cfg: tell of the sessions that were down by then."""
+        due = [event for event in self._down if event.nb_cfg <= level]
+        self._down = [event for event in self._down if event.nb_cfg > level]
         for event in due:
             await self._publish(outcomes.seen(event))
 
@@ -81,7 +81,7 @@ class SessionWatch:
             for event in events
         ]
         del self._down[:-_DOWN_MAX]
-        self._nb.confirmed.set()  # hv_cfg may be there already
+        self._nb.confirmed.set()  # the chassis may be there already
 
     def events(self, news: SessionRow | tuple[SessionRow, ...]) -> list[SessionChanged]:
         """What is to be said of a changed row, or of all of them after a start or a lost connection.

@@ -10,7 +10,6 @@ from veg_contracts.envelope import Envelope
 from veg_contracts.events import RoutesObserved, RowsListed, RowsObserved
 from veg_contracts.intent import NbRows
 from veg_ovn_writer import bfd_port, metrics, outcomes, snapshot, strange
-from veg_ovn_writer.confirm import Pending
 from veg_ovn_writer.drift import DRIFT, Ledger, damage
 from veg_ovn_writer.errors import NotNowError
 from veg_ovn_writer.nb import Nb
@@ -95,19 +94,3 @@ def _read(
     for owner, (router, port) in bfd_port.read(replica).items():
         found[owner] = (*found.get(owner, ()), NbRows(router=router, bfd_port=port))
     return replica.epoch, found, bfd_port.gone(replica, foreign), strange.read(replica)
-
-
-async def confirm(nb: Nb, pending: Pending, publish: Publish, also: Callable[[int], Awaitable[None]]) -> None:
-    """Tell which commands every chassis has, whenever NB_Global changes; `also` is told how far the chassis are."""
-    while True:
-        await nb.confirmed.wait()
-        nb.confirmed.clear()
-        try:
-            hv_cfg = await nb.read(lambda replica: int(replica.nb_global().hv_cfg))
-        except NotNowError:
-            continue  # serving again, or NB_Global's first row, sets `confirmed`
-        for command, nb_cfg in pending.reached(hv_cfg):
-            log.info("programmed", command=command.id, gateway=command.data.gateway, nb_cfg=nb_cfg)
-            await publish(outcomes.programmed(command, nb_cfg))
-        await also(hv_cfg)
-        metrics.PENDING.set(len(pending))

@@ -11,7 +11,7 @@ from nats.js import JetStreamContext
 from veg_contracts import subjects
 from veg_contracts.commands import ChangeMembers, EnsureMembers, EnsureNb
 from veg_contracts.envelope import Envelope, to_body, to_headers, type_name
-from veg_contracts.events import MembersObserved, RoutesObserved, RowsListed, RowsObserved
+from veg_contracts.events import ChassisObserved, MembersObserved, RoutesObserved, RowsListed, RowsObserved
 from veg_contracts.intent import NbRows, RoutePolicy, StaticRoute
 from veg_contracts.names import port_group
 from veg_planner.bus.streams import ensure_streams
@@ -155,6 +155,14 @@ class Bus:
         wait_for(f"{number} routes observed", lambda: len(self.routes_observed()) >= number)
         return self.routes_observed()[number - 1]
 
+    def chassis_observed(self) -> list[ChassisObserved]:
+        return [envelope.data for envelope in self.events() if isinstance(envelope.data, ChassisObserved)]
+
+    def wait_chassis_observed(self, number: int = 1) -> ChassisObserved:
+        """The `number`th observation of silent chassis."""
+        wait_for(f"{number} chassis observed", lambda: len(self.chassis_observed()) >= number)
+        return self.chassis_observed()[number - 1]
+
     def listed(self) -> list[RowsListed]:
         return [envelope.data for envelope in self.events() if isinstance(envelope.data, RowsListed)]
 
@@ -184,11 +192,12 @@ class Bus:
 class Writer(Service):
     """The service as it runs in production."""
 
-    def __init__(self, server: Nats, nb: Ovsdb, log: Path) -> None:
+    def __init__(self, server: Nats, nb: Ovsdb, log: Path, **settings: str) -> None:
         environment = {
             **server.environment("ovn-writer"),
             "VEG_NB_REMOTE": nb.remote,
             "VEG_TRANSACT_TIMEOUT_S": "3",
+            **settings,
         }
         super().__init__("veg_ovn_writer", environment, log)
 

@@ -3,7 +3,8 @@
 import msgspec
 from unit.ovn_writer.test_confirm import order
 
-from veg_contracts.events import MembersObserved, RowsListed, RowsObserved
+from veg_contracts.envelope import from_message, to_body, to_headers
+from veg_contracts.events import ChassisObserved, MembersObserved, RowsListed, RowsObserved
 from veg_ovn_writer import outcomes
 from veg_ovn_writer.nb import Commit
 
@@ -39,3 +40,9 @@ def test_what_is_seen_begins_a_story() -> None:
     assert other.id.startswith("ovn/a/a/members/")
     assert other.subject == one.subject
     assert outcomes.seen(RowsListed()).subject == "veg.evt.ovn.listed"
+
+
+def test_chassis_are_told_on_one_subject_where_a_reader_takes_them() -> None:
+    told = outcomes.seen(ChassisObserved(left_out=1))
+    assert told.subject == "veg.evt.ovn.chassis"
+    assert from_message(told.subject, to_headers(told), to_body(told)) == told

@@ -1,0 +1,22 @@
+"""What the service may be told."""
+
+import pytest
+
+from veg_ovn_writer.main import OvnWriterSettings
+from veg_runtime.settings import SettingsError, load
+
+
+def test_the_southbound_database_is_optional() -> None:
+    settings = load(OvnWriterSettings, {"VEG_NB_REMOTE": "unix:/nb.sock"})
+    assert (settings.sb_remote, settings.chassis_silent_after_s) == ("", 5.0)
+    settings = load(
+        OvnWriterSettings,
+        {"VEG_NB_REMOTE": "unix:/nb.sock", "VEG_SB_REMOTE": "ssl:a:1,ssl:b:1", "VEG_CHASSIS_SILENT_AFTER_S": "12.5"},
+    )
+    assert (settings.sb_remote, settings.chassis_silent_after_s) == ("ssl:a:1,ssl:b:1", 12.5)
+
+
+@pytest.mark.parametrize("value", ["0", "0.9", "61", "nan", "soon"])
+def test_a_bound_out_of_its_range_is_refused_by_name(value: str) -> None:
+    with pytest.raises(SettingsError, match="VEG_CHASSIS_SILENT_AFTER_S"):
+        load(OvnWriterSettings, {"VEG_NB_REMOTE": "unix:/nb.sock", "VEG_CHASSIS_SILENT_AFTER_S": value})
