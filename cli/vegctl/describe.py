@@ -17,6 +17,7 @@ from veg_contracts.commands import (
     RemoveWorkload,
 )
 from veg_contracts.events import (
+    ChassisObserved,
     CommandApplied,
     CommandFailed,
     CommandRefused,
@@ -51,6 +52,7 @@ def _deleted(event: ObjectDeleted) -> str:
 
 
 _PREFIXES_SHOWN_MAX: Final = 5
+_CHASSIS_SHOWN_MAX: Final = 5
 
 
 def _listed(event: KindListed) -> str:
@@ -128,6 +130,14 @@ def _routes(event: RoutesObserved) -> str:
     return f"router {event.router} has src-ip routes that are not ours: {text or 'none'}"
 
 
+def _chassis(event: ChassisObserved) -> str:
+    silent = [f"{one.hostname or one.name} (lacks nb_cfg {one.lacks})" for one in event.silent[:_CHASSIS_SHOWN_MAX]]
+    back = [one.hostname or one.name for one in event.back[:_CHASSIS_SHOWN_MAX]]
+    more = len(event.silent) - len(silent) + event.left_out
+    text = ", ".join(silent) + (f" and {more} more" if more else "")
+    return f"chassis silent: {text or 'none'}" + (f"; back: {', '.join(back)}" if back else "")
+
+
 def _finalizer(command: EnsureFinalizer) -> str:
     return f"finalizer {command.generation}: {'have it' if command.present else 'let go of it'}"
 
@@ -139,16 +149,21 @@ _WORDS: Final[dict[type[Any], Callable[[Any], str]]] = {
     CommandApplied: _applied,
     CommandFailed: lambda event: f"{event.part or 'event'} {event.generation} failed: {event.message}",
     CommandRefused: lambda event: f"{event.part} {event.generation} refused: {event.applied_generation} is applied",
-    RowsProgrammed: lambda event: f"nb {event.generation} programmed: every chassis is at nb_cfg {event.nb_cfg}",
+    RowsProgrammed: lambda event: (
+        f"nb {event.generation} programmed: every chassis that lives is at nb_cfg {event.nb_cfg}"
+    ),
     RowsObserved: _observed,
     MembersObserved: lambda event: (
         f"{event.port_group}: {len(event.missing)} ports missing, {len(event.foreign)} not ours"
     ),
     RoutesObserved: _routes,
+    ChassisObserved: _chassis,
     SessionChanged: lambda event: (
         f"BFD session with {event.dst_ip}: {event.previous or '?'} -> {event.status or 'gone'}"
     ),
-    SessionProgrammed: lambda event: f"every chassis has the flows without {event.dst_ip}, down since {event.down_at}",
+    SessionProgrammed: lambda event: (
+        f"every chassis that lives has the flows without {event.dst_ip}, down since {event.down_at}"
+    ),
     SpeakerChanged: lambda event: (
         f"{event.pod}: BFD session with {event.remote}: {event.previous or '?'} -> {event.state} ({event.diagnostic})"
     ),

@@ -33,7 +33,7 @@ with said as (
                    end
                when s.type = 'veg.ovn.session-changed.v1' then
                    'BFD session with ' || (s.data ->> 'dst_ip') || ' is ' || coalesce(nullif(s.data ->> 'status', ''), 'gone')
-               when s.type = 'veg.ovn.rows-programmed.v1' then 'every chassis has the flows (hv_cfg)'
+               when s.type = 'veg.ovn.rows-programmed.v1' then 'every chassis has the flows, silent ones aside'
                when s.type = 'veg.agent.config-applied.v1' then 'configured ' || (s.data ->> 'pod')
                when s.type = 'veg.agent.config-failed.v1' then 'failed in ' || (s.data ->> 'pod') || ': ' || (s.data ->> 'message')
                when s.what = 'command' then 'orders ' || regexp_replace(s.type, '^veg\.|\.v\d+$', '', 'g')

@@ -4,6 +4,7 @@ from typing import ClassVar, Final
 
 from veg_contracts import addresses
 from veg_contracts.base import Value
+from veg_contracts.events import SilentChassis
 from veg_contracts.intent import NbRows, Source
 from veg_contracts.objects import AnyProjection, Subnet
 from veg_planner.spec import PodSelector, Spec
@@ -187,6 +188,15 @@ class StrangeRoutes(Value, frozen=True, kw_only=True):
     """The prefixes of src-ip routes on a router that are not ours; `left_out`: how many more there are."""
 
     prefixes: tuple[str, ...] = ()
+    left_out: int = 0
+
+
+class SilentSet(Value, frozen=True, kw_only=True):
+    """The chassis without which rows count as programmed, by name; `left_out`: how many more there are."""
+
+    KEPT_MAX: ClassVar[int] = 100
+
+    chassis: tuple[SilentChassis, ...] = ()
     left_out: int = 0
 
 

@@ -29,6 +29,7 @@ from veg_planner.state import (
     Repairs,
     Selecting,
     SessionState,
+    SilentSet,
     Stored,
     StrangeRoutes,
     Streams,
@@ -54,6 +55,7 @@ REPAIRS: Final = "repairs"  # key gateway, or Vpc
 SETTINGS: Final = "settings"  # key "planner"
 STREAMS: Final = "streams"  # key "bus"
 ROUTES: Final = "routes"  # key router
+SILENT: Final = "silent"  # key "chassis"
 
 _TYPES: Final[dict[str, type[Value]]] = {
     OBJECT: Stored,
@@ -74,6 +76,7 @@ _TYPES: Final[dict[str, type[Value]]] = {
     SETTINGS: PlannerSettings,
     STREAMS: Streams,
     ROUTES: StrangeRoutes,
+    SILENT: SilentSet,
 }
 
 # Late messages about a deleted object come seconds after, not thousands of deletions after.
@@ -296,6 +299,12 @@ class World:
     def strange_routes(self, router: str) -> StrangeRoutes:
         routes: StrangeRoutes = self._tables[ROUTES].get(router, StrangeRoutes())
         return routes
+
+    @property
+    def silent_chassis(self) -> SilentSet:
+        """The chassis that are left out when rows count as programmed."""
+        silent: SilentSet = self._tables[SILENT].get("chassis", SilentSet())
+        return silent
 
     def tombstone(self, uid: str) -> Tombstone | None:
         return self._tables[TOMBSTONE].get(uid)

@@ -5,6 +5,7 @@ No decision about a gateway is made here, and nothing is imported from `plan`, `
 
 from veg_contracts.envelope import Envelope
 from veg_contracts.events import (
+    ChassisObserved,
     CommandApplied,
     CommandFailed,
     CommandRefused,
@@ -25,7 +26,7 @@ from veg_contracts.events import (
     StreamsCreated,
     Ticked,
 )
-from veg_planner.fold import objects, outcomes, repairs, routes, sessions
+from veg_planner.fold import chassis, objects, outcomes, repairs, routes, sessions
 from veg_planner.world import SETTINGS, World
 
 
@@ -57,6 +58,8 @@ def fold(world: World, envelope: Envelope) -> list[str]:  # noqa: C901, PLR0911,
             return routes.observed(world, event)
         case ConfigApplied() | ConfigFailed():
             return outcomes.config_reported(world, event)
+        case ChassisObserved():
+            return chassis.observed(world, event)
         case PlannerConfigured():
             world.put(SETTINGS, "planner", event.settings)
             return world.subjects()

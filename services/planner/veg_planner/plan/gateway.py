@@ -6,7 +6,7 @@ from veg_contracts import names
 from veg_contracts.intent import GatewayStatus, Intent, NbRows, Part, Source, Step
 from veg_contracts.objects import Pod
 from veg_planner.plan import basis as bases
-from veg_planner.plan import bfd, claims, contest, pods, progress, routing, stability
+from veg_planner.plan import bfd, claims, contest, pods, progress, routing, silence, stability
 from veg_planner.plan import config as pod_config
 from veg_planner.plan.draft import Draft, Plan
 from veg_planner.plan.notes import Notes
@@ -23,10 +23,12 @@ def plan_gateway(world: World, gateway: str) -> Plan:
     """What this gateway should look like now, and why."""
     notes, subject = Notes(), living(world, gateway)
     if subject is None:
+        silence.note(world, notes)
         return removal(world, gateway, world.intent(gateway), notes)
     if (held := contest.hold(world, subject, notes)) is not None:
         return held
     stability.note(world, gateway, notes)
+    silence.note(world, notes)
     now = bases.resolve(world, subject, notes)
     if now is not None:
         return _planned(world, subject, now, notes)

@@ -14,7 +14,7 @@ from veg_planner.plan.notes import Notes
 from veg_planner.plan.status import status
 from veg_planner.world import World
 
-# A chassis that is dead never confirms. After this many ticks (10 s each) a removal goes on without it.
+# Without VEG_SB_REMOTE a chassis that is dead never confirms. After this many ticks (10 s each) a removal goes on.
 UNCONFIRMED_TICKS_MAX: Final = 2
 
 

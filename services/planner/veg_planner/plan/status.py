@@ -5,7 +5,7 @@ from typing import Final
 from veg_contracts import names
 from veg_contracts.intent import Condition, GatewayStatus, Step, WorkloadStatus
 from veg_contracts.objects import EgressGateway
-from veg_planner.plan import contest, stability
+from veg_planner.plan import contest, silence, stability
 from veg_planner.plan.bfd import PANIC
 from veg_planner.plan.pods import Member
 
@@ -26,6 +26,7 @@ def status(
         _validated(gateway, steps),
         *_acted_on(gateway, steps),
         *_stable(gateway, steps),
+        *_all_chassis(gateway, steps),
         *_contested(gateway, steps),
         _ready(gateway, blocking, len(serving), remarks),
     )
@@ -63,6 +64,12 @@ def _stable(gateway: EgressGateway, steps: tuple[Step, ...]) -> tuple[Condition,
     """Only present while somebody else changes our rows again and again."""
     texts = [step.text for step in steps if step.topic == stability.TOPIC]
     return (_condition(gateway, "Stable", "False", "RepairedRepeatedly", texts),) if texts else ()
+
+
+def _all_chassis(gateway: EgressGateway, steps: tuple[Step, ...]) -> tuple[Condition, ...]:
+    """Only present while rows count as programmed without some chassis."""
+    texts = [step.text for step in steps if step.topic == silence.TOPIC]
+    return (_condition(gateway, "AllChassis", "False", "ChassisSilent", texts),) if texts else ()
 
 
 def _contested(gateway: EgressGateway, steps: tuple[Step, ...]) -> tuple[Condition, ...]:

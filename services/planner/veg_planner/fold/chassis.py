@@ -1,0 +1,29 @@
+"""Chassis without which rows count as programmed, as the ovn-writer sees them: the status of gateways names them."""
+
+import msgspec
+
+from veg_contracts.events import ChassisObserved, SilentChassis
+from veg_planner.state import SilentSet
+from veg_planner.world import SILENT, World
+
+
+def observed(world: World, event: ChassisObserved) -> list[str]:
+    """Take in which are silent now; all gateways look again, since it is rare."""
+    known = world.silent_chassis
+    told = event.silent[: SilentSet.KEPT_MAX]
+    new = SilentSet(
+        chassis=tuple(_kept(known, one) for one in told), left_out=event.left_out + len(event.silent) - len(told)
+    )
+    if new == known:
+        return []
+    if new != SilentSet():
+        world.put(SILENT, "chassis", new)
+    else:
+        world.remove(SILENT, "chassis")
+    return world.gateways()
+
+
+def _kept(known: SilentSet, now: SilentChassis) -> SilentChassis:
+    """As it was told first: a writer that starts does not know for how long a chassis has been silent."""
+    before = [one for one in known.chassis if (one.name, one.hostname) == (now.name, now.hostname)]
+    return msgspec.structs.replace(now, lacks=before[0].lacks, since=before[0].since) if before else now
