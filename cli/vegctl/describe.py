@@ -84,6 +84,7 @@ def _rows(rows: NbRows) -> str:
     ]
     words += [
         f"port {port.name} {','.join(port.networks)} on {','.join(port.chassis)}"
+        + (f", relay {','.join(port.relay.networks)}" if port.relay is not None else "")
         for port in filter(None, [rows.bfd_port])
     ]
     return f"{rows.router}[{'; '.join(words)}]"

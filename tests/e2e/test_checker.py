@@ -171,6 +171,10 @@ def test_a_wrong_route_or_member_is_named(lab: Lab, custom: str, command: list[s
         (["clear", "Logical_Router_Policy", "29150", "bfd_sessions"], ["local policy", "BFD sessions with []"]),
         ([*CREATE_SPARE, "add", "Logical_Router", "vpc10", "policies", "@spare"], ["there are spare ones"]),
         (["clear", "Port_Group", "GROUP", "ports"], ["near.default", "not in its port group"]),
+        (["lr-policy-del", "vpc10", "31500"], ["the relay of Vpc vpc10", "its policies are"]),
+        (["lr-route-del", "vpc10", "169.254.37.84/32"], ["the relay of Vpc vpc10", "the ways there are"]),
+        (["lsp-del", "bfd-relay@vpc10.peer"], ["the relay of Vpc vpc10", "the stub switch joins"]),
+        (["lr-del", "bfd-relay@vpc10"], ["the BFD port of Vpc vpc10 has no relay"]),
         (["set", "Logical_Router_Port", "bfd@vpc10", 'networks="10.255.255.9"'], ["Vpc vpc10", "status.bfdPort"]),
     ],
 )

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from support import watched
+from support import relays, watched
 from support.lab import Lab
 from support.snapshot import OWNER, Inside, Snapshot, look_inside, take
 from support.wanted import DEFAULT_VPC, Claims, Gateway, by_family, claims, family, gateways, masked
@@ -23,7 +23,7 @@ def problems(lab: Lab) -> list[str]:
     """One sentence for each difference; none, when all is as the document says."""
     around = take(lab)
     everybody = gateways(around)
-    found = [*_leftovers(around, everybody), *_bfd_ports(around)]
+    found = [*_leftovers(around, everybody), *_bfd_ports(around), *relays.problems(around)]
     for gateway in everybody:
         if gateway.living:
             found += _lost_sources(gateway, claims(gateway, everybody), around)
@@ -41,7 +41,7 @@ def _leftovers(around: Snapshot, everybody: list[Gateway]) -> Iterator[str]:
     there = {gateway.key for gateway in everybody}
     for table in (_POLICY, _ROUTE, _GROUP, watched.SESSION):
         for owner, _, row in around.owned(table):
-            if owner not in there:
+            if "/" in owner and owner not in there:
                 yield f"{table} {row} belongs to {owner}, which does not exist"
 
 
@@ -330,6 +330,7 @@ def _ways(gateway: Gateway, mine: Claims, inside: Inside, version: str) -> Itera
         yield f"its default routes are {defaults}"
     back = gateway.internal_gateways[version]
     peers = [masked(ip) for ip in gateway.peers.values()]
+    peers += [masked(ip) for ip in (relays.ips(gateway.around, gateway.vpc) if peers else ())]
     wanted = {_way(cidr, back) for cidr in (*mine.own, *peers) if _needs_way(gateway, cidr, version)}
     known = {*gateway.sources, *peers, *(gateway.vpc_cidrs(version) if gateway.selectors else ())}
     possible = {_way(cidr, back) for cidr in known if _needs_way(gateway, cidr, version)}

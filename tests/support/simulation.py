@@ -238,7 +238,11 @@ class Simulation:
         if isinstance(command, EnsureWorkload):
             detail = {"generation": str(self.deployments[command.gateway][1].generation)}
         if isinstance(command, EnsureNb) and command.rows.bfd_port is not None:
-            detail = {"bfd_port": "peer" if command.rows.bfd_port.peer_only else "ours"}
+            relay = command.rows.bfd_port.relay
+            detail = {
+                "bfd_port": "peer" if command.rows.bfd_port.peer_only else "ours",
+                "bfd_relay": ",".join(relay.networks) if relay is not None else "",
+            }
         return self.happen(
             CommandApplied(
                 command_id=outgoing.id,

@@ -11,12 +11,13 @@ from support.lab import Lab
 OWNER = "vpc-egress-gateway.io/owner"
 _KINDS = "veg,pod,subnet,vpc,namespace,deployment"
 _TABLES = {
-    "Logical_Router": "name,policies,static_routes",
+    "Logical_Router": "name,ports,policies,static_routes,external_ids",
     "Logical_Router_Policy": "_uuid,priority,match,action,nexthops,bfd_sessions,external_ids",
     "Logical_Router_Static_Route": "_uuid,ip_prefix,nexthop,policy,route_table,bfd,options,selection_fields,"
-    "external_ids",
+    "output_port,external_ids",
     "BFD": "_uuid,logical_port,dst_ip,min_rx,min_tx,detect_mult,options,status,external_ids",
-    "Logical_Router_Port": "name,networks,external_ids",
+    "Logical_Router_Port": "_uuid,name,networks,external_ids",
+    "Logical_Switch": "name,ports",
     "Port_Group": "name,ports,external_ids",
     "Logical_Switch_Port": "_uuid,name",
 }
@@ -85,7 +86,17 @@ def _northbound(lab: Lab) -> dict[str, list[Row]]:
     return tables
 
 
-_SETS = ("policies", "static_routes", "nexthops", "bfd_sessions", "bfd", "selection_fields", "ports", "networks")
+_SETS = (
+    "policies",
+    "static_routes",
+    "nexthops",
+    "bfd_sessions",
+    "bfd",
+    "selection_fields",
+    "output_port",
+    "ports",
+    "networks",
+)
 
 
 def _plain(heading: str, value: Any) -> Any:

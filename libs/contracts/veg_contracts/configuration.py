@@ -3,7 +3,7 @@
 from typing import Literal
 
 from veg_contracts.base import Value
-from veg_contracts.names import DEFAULT_VPC, KUBE_OVN_GROUP, ApiGroup
+from veg_contracts.names import BFD_RELAY_IPS, DEFAULT_VPC, KUBE_OVN_GROUP, ApiGroup
 
 
 class PlannerSettings(Value, frozen=True, kw_only=True):
@@ -17,6 +17,9 @@ class PlannerSettings(Value, frozen=True, kw_only=True):
     has a src-ip route on the same router, as Kube-OVN >= 1.14 has for each subnet: both would be one ECMP group.
     `api_group` is that of VpcEgressGateway: the Deployments name their owner by it.
     `manage_bfd_ports` is off where Kube-OVN itself makes the ports of `Vpc.spec.bfdPort`.
+    `bfd_relay`: whether pods reach a BFD port by a relay of ours, which an OVN without Kube-OVN's patch needs; "auto"
+    is on for ports that we make and off for Kube-OVN's own, whose OVN has that patch. The planner's default is "auto";
+    it is "off" here, since a log of before there were relays had none. `bfd_relay_ips`: its addresses, one of a family.
     A BFD session that goes down for the `flap_count`th time within `flap_window_s` is taken back only when it has been
     up for `flap_hold_s`, twice as long each further time, `flap_hold_max_s` at most. 0 counts nothing as flapping.
     """
@@ -29,6 +32,8 @@ class PlannerSettings(Value, frozen=True, kw_only=True):
     agent_nats_secret: str = ""
     custom_vpc_routing: Literal["auto", "static-route", "policy"] = "auto"
     manage_bfd_ports: bool = True
+    bfd_relay: Literal["auto", "on", "off"] = "off"
+    bfd_relay_ips: str = BFD_RELAY_IPS
     flap_count: int = 3
     flap_window_s: int = 60
     flap_hold_s: int = 10

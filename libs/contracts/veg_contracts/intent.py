@@ -38,14 +38,29 @@ class BfdSession(Value, frozen=True, kw_only=True):
     detect_mult: int
 
 
+class BfdRelay(Value, frozen=True, kw_only=True):
+    """A router with one port behind the stub switch of a BFD port: pods send to it what is meant for that port.
+
+    OVN takes packets for a BFD port on the chassis of whoever sends them, and only the active chassis of the port has
+    the sessions; what is routed through the port to something behind it gets there (docs/decisions/0016). `name` is
+    that of the router and of its port; `networks` are plain addresses, sorted, IPv4 first. The route and the policy
+    that lead there, and the row of BFD by which the router knows what to do, are rows like any others in `NbRows`.
+    """
+
+    name: str
+    mac: str
+    networks: tuple[str, ...]
+
+
 class BfdRouterPort(Value, frozen=True, kw_only=True):
     """A router port that only BFD sessions use, with the chassis that may run them, the first one preferred.
 
     `networks` are plain addresses, as Kube-OVN writes them. The writer makes the HA_Chassis_Group of the same name, and
     a stub switch as the port's peer: without one, an OVN that lacks Kube-OVN's patch runs no session.
     `intact` is False of a port that was found, where one of these rows is missing or not as it is written; `peered`
-    where it is the stub switch.
-    `peer_only`: the port is somebody else's, and only the stub switch is ours; mac, networks and chassis are empty.
+    where it is the stub switch. `relay` is beside the port on that switch; None: pods send to the port itself.
+    `peer_only`: the port is somebody else's, and only the stub switch and what is on it are ours; mac, networks and
+    chassis are empty.
     """
 
     name: str
@@ -55,6 +70,7 @@ class BfdRouterPort(Value, frozen=True, kw_only=True):
     intact: bool = True
     peer_only: bool = False
     peered: bool = True
+    relay: BfdRelay | None = None
 
 
 class RoutePolicy(Value, frozen=True, kw_only=True):
@@ -80,6 +96,7 @@ class StaticRoute(Value, frozen=True, kw_only=True):
     Rows of one prefix form an ECMP group. `symmetric_reply` is its option ecmp_symmetric_reply; `selection_fields`,
     sorted, say which header fields choose the member (OVN >= 25.03). `policy` is empty where the row has none;
     `route_table` is empty for the main one. `bfd` is the peer of the BFD session that it refers to, empty for none.
+    `output_port` is empty where OVN finds it by the nexthop.
     """
 
     family: str
@@ -90,6 +107,7 @@ class StaticRoute(Value, frozen=True, kw_only=True):
     symmetric_reply: bool = False
     selection_fields: tuple[str, ...] = ()
     bfd: str = ""
+    output_port: str = ""
 
 
 class NbRows(Value, frozen=True, kw_only=True):
@@ -144,13 +162,15 @@ class Source(Value, frozen=True, kw_only=True):
 class PodBfd(Value, frozen=True, kw_only=True):
     """The pods' end of their BFD sessions, one with each of `peers` from the pod's own address of that family.
 
-    `min_rx` and `min_tx` in milliseconds.
+    `min_rx` and `min_tx` in milliseconds. What is for a peer that `via` has goes to that address; its own packets come
+    from its own.
     """
 
     min_rx: int
     min_tx: int
     multiplier: int
     peers: tuple[str, ...] = ()
+    via: dict[str, str] = {}
 
 
 class PodConfig(Value, frozen=True, kw_only=True):

@@ -53,8 +53,15 @@ PRIORITY_LOCAL: Final = 29150
 PRIORITY_SELECTOR: Final = 29160
 PRIORITY_SELECTOR_LOCAL: Final = 29170
 
+# Above all of Kube-OVN's: what a pod says to a BFD port by its relay must get there, whoever is forbidden to leave.
+PRIORITY_BFD_RELAY: Final = 31500
+
 # Where routes stand that only keep a BFD session running: no port and no policy leads into that table.
 ANCHOR_TABLE: Final = "veg-bfd"
+
+# Where pods send what is for a BFD port, unless the operator says otherwise: link-local and unique local addresses of
+# random parts, that nobody uses by accident. They are seen in VPCs with a BFD port only, and never outside.
+BFD_RELAY_IPS: Final = "169.254.37.84,fd37:84::1"
 
 # Not spelled like the key below: the name of an OVSDB lock is an <id> (RFC 7047, 3.1), which has no hyphens.
 OVSDB_LOCK: Final = "vpc_egress_gateway"
@@ -148,8 +155,31 @@ def bfd_port(vpc: str) -> str:
 
 def bfd_port_mac(vpc: str) -> str:
     """Its Ethernet address: locally administered, unicast, the same each time it is made."""
-    digest = hashlib.sha256(bfd_port(vpc).encode()).digest()
+    return _mac(bfd_port(vpc))
+
+
+def _mac(name: str) -> str:
+    digest = hashlib.sha256(name.encode()).digest()
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
+
+
+def bfd_relay(vpc: str) -> str:
+    """The name of the router that relays packets to the BFD port of a Vpc, and of that router's one port.
+
+    No Vpc can have it, nor a BFD port. Kube-OVN may offer a router that it does not know as a Vpc
+    (--enable-external-vpc): the API server takes no name with "@".
+    """
+    return f"bfd-relay@{vpc}"
+
+
+def bfd_relay_mac(vpc: str) -> str:
+    """The Ethernet address of its port."""
+    return _mac(bfd_relay(vpc))
+
+
+def bfd_peer(router_port: str) -> str:
+    """The name of the port on the stub switch that is the peer of this router port."""
+    return f"{router_port}.peer"
 
 
 def bfd_port_owner_ids(vpc: str) -> dict[str, str]:
@@ -169,4 +199,9 @@ def chassis_owner_ids(vpc: str) -> dict[str, str]:
 
 def stub_switch_owner_ids(vpc: str) -> dict[str, str]:
     """Those of its stub switch and of the port there: no vendor, or Kube-OVN removes a switch that it does not know."""
+    return {"lr": vpc, **_owned_by(vpc)}
+
+
+def bfd_relay_owner_ids(vpc: str) -> dict[str, str]:
+    """Those of its relay's router and of the port there: no vendor, for the same reason."""
     return {"lr": vpc, **_owned_by(vpc)}

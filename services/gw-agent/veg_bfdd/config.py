@@ -1,8 +1,8 @@
-"""The speaker's config file: timers, and a session for each pair of addresses."""
+"""The speaker's config file: timers, and a session for each pair of addresses, with the way to its peer."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
@@ -27,14 +27,18 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What is configured: no session at all as long as there is no file."""
+    """What is configured: no session at all as long as there is no file.
+
+    What is for a peer that `via` has is sent to that address.
+    """
 
     timers: Timers = _TIMERS
     pairs: tuple[Pair, ...] = ()
+    via: Mapping[Pair, str] = field(default_factory=dict)
 
 
 def parse(text: str | bytes) -> Config:
-    """Read the file's JSON: `min_rx_ms`, `min_tx_ms`, `multiplier`, `sessions` of `local` and `remote`.
+    """Read the file's JSON: `min_rx_ms`, `min_tx_ms`, `multiplier`, `sessions` of `local`, `remote` and maybe `via`.
 
     Raises:
         ConfigError: it says which field is wrong.
@@ -53,7 +57,9 @@ def parse(text: str | bytes) -> Config:
     sessions = raw.get("sessions", [])
     if not isinstance(sessions, list):
         raise ConfigError(f"sessions: {sessions!r}: a list is needed")
-    return Config(timers, tuple(sorted({_pair(number, item) for number, item in enumerate(sessions)})))
+    pairs = [_pair(number, item) for number, item in enumerate(sessions)]
+    via = {pair: _via(number, item, pair) for number, (pair, item) in enumerate(zip(pairs, sessions, strict=True))}
+    return Config(timers, tuple(sorted(set(pairs))), {pair: address for pair, address in via.items() if address})
 
 
 def _integer(raw: Mapping[str, Any], name: str, most: int) -> int:
@@ -71,3 +77,16 @@ def _pair(number: int, item: object) -> Pair:
     if ends[0].version != ends[1].version:
         raise ConfigError(f"sessions[{number}]: {item!r}: both addresses must be of one family")
     return Pair(str(ends[0]), str(ends[1]))
+
+
+def _via(number: int, item: Mapping[str, object], pair: Pair) -> str:
+    """Where to send what is for that peer; empty for the peer itself."""
+    if "via" not in item:
+        return ""
+    try:
+        found = ip_address(str(item["via"]))
+    except ValueError as error:
+        raise ConfigError(f"sessions[{number}].via: {error}") from error
+    if found.version != ip_address(pair.remote).version:
+        raise ConfigError(f"sessions[{number}].via: {found}: an address of the family of {pair.remote} is needed")
+    return str(found)

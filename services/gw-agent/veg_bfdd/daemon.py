@@ -9,7 +9,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -49,6 +49,7 @@ class Daemon:
         self._seen: tuple[int, ...] | None = None
         self._hearing: dict[str, socket.socket] = {}
         self._sending: dict[Pair, socket.socket] = {}
+        self._via: Mapping[Pair, str] = {}
         self._failing: set[str] = set()
         self._clients: dict[socket.socket, _Client] = {}
         self._control = _listen(directory / control.SOCKET)
@@ -77,16 +78,17 @@ class Daemon:
     # What the speaker does to the world.
 
     def send(self, pair: Pair, packet: Packet) -> None:
+        to = self._via.get(pair, pair.remote)
         try:
             if pair not in self._sending:
                 self._sending[pair] = _sender(pair)
-            self._sending[pair].sendto(packet.encode(), (pair.remote, PORT))
+            self._sending[pair].sendto(packet.encode(), (to, PORT))
         except OSError as error:
             # No way there for the moment, or the address has gone: neither is the end of it. A socket stays good for
             # when its address is back, and keeps its port (RFC 5881, 4); one that was not made is tried again.
-            self._fails(f"send to {pair.remote}", error)
+            self._fails(f"send to {to}", error)
         else:
-            self._failing.discard(f"send to {pair.remote}")
+            self._failing.discard(f"send to {to}")
 
     def tell(self, change: Change) -> None:
         event = _event(change)
@@ -118,6 +120,7 @@ class Daemon:
 
     def _configure(self, config: Config, now: float) -> None:
         say("configured", sessions=len(config.pairs), min_rx_us=config.timers.min_rx, min_tx_us=config.timers.min_tx)
+        self._via = config.via  # first: a session that is new sends at once
         self._speaker.configure(config, now)
         for pair in self._sending.keys() - self._speaker.sessions.keys():
             self._sending.pop(pair).close()

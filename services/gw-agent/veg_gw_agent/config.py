@@ -86,6 +86,11 @@ def _bfd_problems(bfd: PodBfd) -> Iterator[str]:
             yield f"bfd.peers[{index}]: {peer!r} is no address"
         elif peer in bfd.peers[:index]:
             yield f"bfd.peers[{index}]: {peer!r} is there twice"
+    for peer, address in bfd.via.items():
+        if peer not in bfd.peers:
+            yield f"bfd.via: {peer!r} is none of the peers"
+        elif _raises(_address, address) or _raises(_address, peer) or family(address) != family(peer):
+            yield f"bfd.via[{peer!r}]: {address!r} is no address of the family of {peer}"
 
 
 def _routes_problems(routes: tuple[Route, ...]) -> Iterator[str]:

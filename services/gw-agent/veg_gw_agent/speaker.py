@@ -52,7 +52,7 @@ def file_content(bfd: PodBfd | None, addresses: Sequence[str]) -> str:
     """The speaker's config file for a pod with these addresses: a session with each peer of a family that it has."""
     wanted = bfd or _NONE
     sessions = [
-        {"local": local, "remote": remote}
+        {"local": local, "remote": remote, **({"via": wanted.via[remote]} if remote in wanted.via else {})}
         for remote in wanted.peers
         for local in addresses
         if family(local) == family(remote)

@@ -21,12 +21,16 @@ from veg_ovn_writer.tables.base import EXTERNAL_IDS, ROUTER, Columns, Table
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many rows a command changed, and whose the BFD port is; that is empty where none is wanted."""
+    """How many rows a command changed, whose the BFD port is, and the addresses of its relay, joined by commas.
+
+    The last two are empty where none is wanted.
+    """
 
     inserted: int = 0
     updated: int = 0
     removed: int = 0
     bfd_port: str = ""
+    bfd_relay: str = ""
 
 
 def ensure(replica: Replica, txn: idl.Transaction, gateway: str, rows: NbRows) -> tuple[Counts, NbRows]:
@@ -41,6 +45,8 @@ def ensure(replica: Replica, txn: idl.Transaction, gateway: str, rows: NbRows) -
     """
     found = snapshot.read(replica, gateway).get(gateway, {})
     rows = fit(rows, replica.lacking)
+    if bfd_port.is_others(replica, gateway, rows.bfd_port):
+        rows = NbRows(router=rows.router, bfd_port=rows.bfd_port)  # what leads to a relay of ours would lead nowhere
     try:
         operations = diff(gateway, rows, found)
     except AmbiguousRowsError as ambiguous:
@@ -61,7 +67,9 @@ def ensure(replica: Replica, txn: idl.Transaction, gateway: str, rows: NbRows) -
     # OVSDB carries this out on the server, together with the rows and only if there are any: two writers of nb_cfg
     # never get the same number, and the number confirms these very rows.
     replica.nb_global().increment("nb_cfg")
-    return dataclasses.replace(_count(operations), bfd_port=whose), rows
+    relay = rows.bfd_port.relay if rows.bfd_port is not None and whose != bfd_port.FOREIGN else None
+    relayed = ",".join(relay.networks) if relay is not None else ""
+    return dataclasses.replace(_count(operations), bfd_port=whose, bfd_relay=relayed), rows
 
 
 @dataclass(frozen=True, slots=True)

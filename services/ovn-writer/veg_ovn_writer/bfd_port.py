@@ -1,61 +1,36 @@
-"""The BFD port of a Vpc: a router port, its HA_Chassis_Group, and a stub switch as its peer, all of one name.
+"""The BFD port of a Vpc: a router port, its HA_Chassis_Group, a stub switch as its peer, and the relay behind that.
 
 They are one thing made of several rows, so they are read and written as one, unlike the rows of `tables`. A router port
 of that name that is not ours is somebody's BFD port all the same: it is used, and nothing of it is touched. What is
 ours says so itself, by our key (docs/decisions/0013), down to each chassis. Where it is known that the port is
-Kube-OVN's, the stub switch alone is wanted (`peer_only`); a router port that was ours until then is handed over: it
-stays and loses our key. Runs in the connection's thread.
+Kube-OVN's, the stub switch and what is on it are wanted alone (`peer_only`); a router port that was ours until then is
+handed over: it stays and loses our key. Runs in the connection's thread.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterable
 
-import msgspec
-from ovs.db import data, idl, types
+from ovs.db import idl
 
 from veg_contracts.intent import BfdRouterPort
-from veg_contracts.names import (
-    OWNER_KEY,
-    bfd_port,
-    bfd_port_owner_ids,
-    chassis_group_owner_ids,
-    chassis_owner_ids,
-    stub_switch_owner_ids,
-)
+from veg_contracts.names import OWNER_KEY, bfd_port, bfd_port_owner_ids, chassis_group_owner_ids, chassis_owner_ids
+from veg_ovn_writer import bfd_parts, bfd_relay, stub_switch
+from veg_ovn_writer.bfd_parts import Parts, routers_of
 from veg_ovn_writer.errors import taken
-from veg_ovn_writer.replica import CHASSIS, GROUP, ROUTER_PORT, SWITCH, Replica
+from veg_ovn_writer.replica import CHASSIS, GROUP, ROUTER_PORT, Replica
 from veg_ovn_writer.snapshot import references
-from veg_ovn_writer.tables.base import EXTERNAL_IDS, PORT, ROUTER
+from veg_ovn_writer.tables.base import EXTERNAL_IDS, ROUTER
 from veg_ovn_writer.tables.port_group import PORTS
 
-_PRIORITY_MAX: Final = 100  # of the chassis that is preferred, as Kube-OVN counts; each further one has one less
-_OPTIONS: Final = {"bfd-only": "true"}
-_GROUP_OF: Final = "ha_chassis_group"
 OURS, FOREIGN, PEER = "ours", "foreign", "peer"
-
-
-@dataclass(slots=True)
-class _Parts:
-    """The rows that one owner has; `strays` are those that it should not have, of another name or there twice."""
-
-    port: idl.Row | None = None
-    group: idl.Row | None = None
-    switch: idl.Row | None = None
-    strays: list[idl.Row] = field(default_factory=list)
-
-    def __iter__(self) -> Iterator[idl.Row]:
-        whole = (self.port, self.group, self.switch)
-        return iter([row for row in whole if row is not None] + self.strays)
 
 
 def read(replica: Replica) -> dict[str, tuple[str, BfdRouterPort]]:
     """The BFD ports of ours, by their owner, each with the router it is on; also where only a part of one is left."""
-    found = _parts(replica)
+    found = bfd_parts.find(replica)
     rows = replica.tables[ROUTER].rows.values() if found else ()
     routers = {uuid: router.name for router in rows for uuid in references(router, PORTS)}
     return {
-        vpc: (routers.get(parts.port.uuid, "") if parts.port is not None else "", _value(replica, vpc, parts))
+        vpc: (routers.get(parts.port.uuid, "") if parts.port is not None else "", bfd_parts.value(replica, vpc, parts))
         for vpc, parts in sorted(found.items())
     }
 
@@ -69,7 +44,7 @@ def ensure(
         CannotApplyError: a row with a name of ours is there and not ours.
         NotNowError: no server answers.
     """
-    parts = _parts(replica, vpc).get(vpc, _Parts())
+    parts = bfd_parts.find(replica, vpc).get(vpc, Parts())
     if wanted is not None and wanted.peer_only:
         _ensure_peer(replica, txn, vpc, wanted, parts)
         return PEER
@@ -77,8 +52,8 @@ def ensure(
     if wanted is None or router is None or other is not None:
         _give_up(replica, parts, _of_others(replica, vpc))
         return FOREIGN if other is not None else ""
-    routers = _routers(replica, parts.port) if parts.port is not None else []
-    if routers == [router] and _value(replica, vpc, parts) == wanted:
+    routers = routers_of(replica, parts.port) if parts.port is not None else []
+    if routers == [router] and bfd_parts.value(replica, vpc, parts) == wanted:
         return OURS
     for row in parts:
         row.verify(EXTERNAL_IDS)  # our copy may be a moment behind: what lost our key by now is not ours
@@ -93,23 +68,31 @@ def ensure(
     return OURS
 
 
-def _ensure_peer(replica: Replica, txn: idl.Transaction, vpc: str, wanted: BfdRouterPort, parts: _Parts) -> None:
-    """Only the stub switch is ours. A router port that was ours is handed over: its maker may not make another one."""
-    if _value(replica, vpc, parts) == wanted:
+def _ensure_peer(replica: Replica, txn: idl.Transaction, vpc: str, wanted: BfdRouterPort, parts: Parts) -> None:
+    """Only the stub switch and the relay are ours. A router port that was is handed over: nobody may make another."""
+    if bfd_parts.value(replica, vpc, parts) == wanted:
         return
     if parts.port is not None:
         _hand_over(parts.port)
-    _give_up(replica, _Parts(group=parts.group, strays=parts.strays), replica.named(ROUTER_PORT, wanted.name))
-    if parts.strays or not _peered(replica, vpc, parts):
-        _write_peer(replica, txn, vpc, parts.switch)
+    _give_up(replica, Parts(group=parts.group, strays=parts.strays), replica.named(ROUTER_PORT, wanted.name))
+    _ensure_switch(replica, txn, vpc, wanted, parts)
 
 
-def _give_up(replica: Replica, parts: _Parts, stays: idl.Row | None) -> None:
+def _ensure_switch(replica: Replica, txn: idl.Transaction, vpc: str, wanted: BfdRouterPort, parts: Parts) -> None:
+    """The stub switch, and the relay behind it."""
+    if parts.switch is None or parts.strays or not bfd_parts.is_peered(replica, vpc, parts):
+        stub_switch.make(replica, txn, vpc, parts.switch, wanted)
+    elif bfd_parts.relay(vpc, parts) != wanted.relay or not bfd_parts.is_relaying(replica, vpc, parts):
+        stub_switch.ensure_relay(replica, txn, vpc, parts.switch, wanted)
+    bfd_relay.ensure(replica, txn, vpc, wanted.relay, parts)
+
+
+def _give_up(replica: Replica, parts: Parts, stays: idl.Row | None) -> None:
     """Remove these rows of ours, but hand a group over to the router port that stays and uses it."""
-    used = set(references(stays, _GROUP_OF)) if stays is not None else set()
+    used = set(references(stays, bfd_parts.GROUP_OF)) if stays is not None else set()
     for row in parts:
         if row.uuid in used:
-            for each in (row, *(member for member in _members(replica, row) if OWNER_KEY in member.external_ids)):
+            for each in (row, *(row for row in bfd_parts.members(replica, row) if OWNER_KEY in row.external_ids)):
                 _hand_over(each)
         else:
             row.verify(EXTERNAL_IDS)
@@ -127,48 +110,13 @@ def gone(replica: Replica, vpcs: Iterable[str]) -> list[str]:
     return [vpc for vpc in vpcs if replica.named(ROUTER_PORT, bfd_port(vpc)) is None]
 
 
-def _parts(replica: Replica, vpc: str | None = None) -> dict[str, _Parts]:
-    """What each owner has, or one of them."""
-    found: dict[str, _Parts] = {}
-    for table, part in ((ROUTER_PORT, "port"), (GROUP, "group"), (SWITCH, "switch")):
-        for uuid, owner in replica.owned[table].items():
-            row = replica.tables[table].rows.get(uuid) if vpc in (None, owner) else None
-            if row is None:
-                continue
-            parts = found.setdefault(owner, _Parts())
-            if row.name == bfd_port(owner) and getattr(parts, part) is None:
-                setattr(parts, part, row)
-            else:
-                parts.strays.append(row)
-    return found
+def is_others(replica: Replica, vpc: str, wanted: BfdRouterPort | None) -> bool:
+    """Whether somebody else's router port is where one of ours is wanted.
 
-
-def _value(replica: Replica, vpc: str, parts: _Parts) -> BfdRouterPort:
-    port, group, peered = parts.port, parts.group, _peered(replica, vpc, parts)
-    if port is None and group is None and not parts.strays:
-        empty = BfdRouterPort(name=bfd_port(vpc), mac="", networks=(), chassis=(), peer_only=True)
-        return msgspec.structs.replace(empty, intact=peered, peered=peered)
-    owned = _has(port, bfd_port_owner_ids(vpc)) and _has(group, chassis_group_owner_ids(vpc))
-    whole = owned and peered and not parts.strays
-    intact = whole and port is not None and group is not None and group.uuid in references(port, _GROUP_OF)
-    members = _members(replica, group)
-    return BfdRouterPort(
-        name=bfd_port(vpc),
-        mac=port.mac if port is not None else "",
-        networks=tuple(sorted(port.networks, key=_by_family)) if port is not None else (),
-        chassis=tuple(row.chassis_name for row in members),
-        peered=peered,
-        intact=intact
-        and port is not None
-        and _OPTIONS.items() <= port.options.items()
-        and all(_has(row, chassis_owner_ids(vpc)) for row in members)
-        and [row.priority for row in members] == [_PRIORITY_MAX - index for index in range(len(members))],
-    )
-
-
-def _peered(replica: Replica, vpc: str, parts: _Parts) -> bool:
-    """Whether the stub switch and its port are there."""
-    return replica.port(_peer(vpc)) is not None and _has(parts.switch, stub_switch_owner_ids(vpc))
+    Raises:
+        CannotApplyError: as `ensure`.
+    """
+    return wanted is not None and not wanted.peer_only and _other(replica, vpc, wanted) is not None
 
 
 def _of_others(replica: Replica, vpc: str) -> idl.Row | None:
@@ -192,15 +140,16 @@ def _other(replica: Replica, vpc: str, wanted: BfdRouterPort) -> idl.Row | None:
 
 
 def _write(
-    replica: Replica, txn: idl.Transaction, vpc: str, router: idl.Row, wanted: BfdRouterPort, parts: _Parts
+    replica: Replica, txn: idl.Transaction, vpc: str, router: idl.Row, wanted: BfdRouterPort, parts: Parts
 ) -> None:
     group = parts.group or _new_group(replica, txn, vpc, wanted.name)
     # A chassis of somebody else in our group leaves it; the same chassis gets a row of ours.
-    known = {row.chassis_name: row for row in _members(replica, group) if row.external_ids.get(OWNER_KEY) == vpc}
+    found = bfd_parts.members(replica, group)
+    known = {row.chassis_name: row for row in found if row.external_ids.get(OWNER_KEY) == vpc}
     members = []
     for index, name in enumerate(wanted.chassis):
         row = known.get(name) or txn.insert(replica.tables[CHASSIS])
-        row.chassis_name, row.priority = name, _PRIORITY_MAX - index
+        row.chassis_name, row.priority = name, bfd_parts.PRIORITY_MAX - index
         row.external_ids = {**_map(row, EXTERNAL_IDS), **chassis_owner_ids(vpc)}
         members.append(row.uuid)
     group.ha_chassis = members
@@ -211,11 +160,10 @@ def _write(
         router.verify("name")
         router.addvalue(PORTS, port.uuid)
     port.mac, port.networks = wanted.mac, list(wanted.networks)
-    port.options = {**_map(port, "options"), **_OPTIONS}
+    port.options = {**_map(port, "options"), **bfd_parts.OPTIONS}
     port.ha_chassis_group = [group.uuid]
     port.external_ids = {**_map(port, EXTERNAL_IDS), **bfd_port_owner_ids(vpc)}
-    if not _peered(replica, vpc, parts):
-        _write_peer(replica, txn, vpc, parts.switch)
+    _ensure_switch(replica, txn, vpc, wanted, parts)
 
 
 def _new_group(replica: Replica, txn: idl.Transaction, vpc: str, name: str) -> idl.Row:
@@ -225,47 +173,13 @@ def _new_group(replica: Replica, txn: idl.Transaction, vpc: str, name: str) -> i
     return _insert(replica, txn, GROUP, name)
 
 
-def _write_peer(replica: Replica, txn: idl.Transaction, vpc: str, switch: idl.Row | None) -> None:
-    """The stub switch, made anew. By operations of its own: we keep no copy of what other switches and ports are."""
-    if switch is not None:
-        switch.verify(EXTERNAL_IDS)
-        switch.delete()
-    ids = stub_switch_owner_ids(vpc)
-    port = replica.port(_peer(vpc))
-    if port is not None:
-        there = replica.port_ids(_peer(vpc))
-        if there.get(OWNER_KEY) != vpc:
-            raise taken(PORT, repr(_peer(vpc)), _peer(vpc), there, vpc)
-        # Ours on a switch that is not, or not any more: the port's name can exist once, and the switch stays.
-        uuid = ["uuid", str(port)]
-        leaves = [[PORTS, "delete", uuid]]
-        txn.add_op({"op": "mutate", "table": SWITCH, "where": [[PORTS, "includes", uuid]], "mutations": leaves})
-    written = ["map", [list(item) for item in sorted(ids.items())]]
-    peer = {
-        "name": _peer(vpc),
-        "type": "router",
-        "options": ["map", [["router-port", bfd_port(vpc)]]],
-        "addresses": ["set", ["router"]],
-        EXTERNAL_IDS: written,
-    }
-    made = {"name": bfd_port(vpc), PORTS: ["set", [["named-uuid", "peer"]]], EXTERNAL_IDS: written}
-    txn.add_op({"op": "insert", "table": PORT, "uuid-name": "peer", "row": peer})
-    txn.add_op({"op": "insert", "table": SWITCH, "row": made})
-
-
 def _remove(replica: Replica, row: idl.Row) -> None:
     if row._table.name != ROUTER_PORT:  # noqa: SLF001  # the library has no other way to a row's table
         row.delete()
         return
     row.ha_chassis_group = []  # else its group could not go in the same transaction
-    for router in _routers(replica, row):
+    for router in routers_of(replica, row):
         router.delvalue(PORTS, row.uuid)
-
-
-def _routers(replica: Replica, port: idl.Row) -> list[idl.Row]:
-    """Those that the port is on."""
-    atom = data.Atom(types.UuidType, port.uuid)
-    return [row for row in replica.tables[ROUTER].rows.values() if atom in row._data[PORTS].values]  # noqa: SLF001
 
 
 def _insert(replica: Replica, txn: idl.Transaction, table: str, name: str) -> idl.Row:
@@ -274,26 +188,6 @@ def _insert(replica: Replica, txn: idl.Transaction, table: str, name: str) -> id
     return row
 
 
-def _has(row: idl.Row | None, ids: Mapping[str, str]) -> bool:
-    return row is not None and ids.items() <= row.external_ids.items()
-
-
 def _map(row: idl.Row, column: str) -> dict[str, str]:
     """What a row has there; a new one has nothing, not even a value."""
     return getattr(row, column, None) or {}
-
-
-def _members(replica: Replica, group: idl.Row | None) -> list[idl.Row]:
-    """The chassis of a group, the preferred one first."""
-    if group is None or group._data is None:  # noqa: SLF001  # None: a new row
-        return []
-    found = (replica.tables[CHASSIS].rows.get(uuid) for uuid in references(group, "ha_chassis"))
-    return sorted((row for row in found if row is not None), key=lambda row: (-row.priority, row.chassis_name))
-
-
-def _peer(vpc: str) -> str:
-    return f"{bfd_port(vpc)}.peer"
-
-
-def _by_family(address: str) -> tuple[bool, str]:
-    return ":" in address, address

@@ -11,7 +11,7 @@ from ovs.jsonrpc import Session
 from ovsdbapp.backend.ovs_idl import idlutils
 from ovsdbapp.backend.ovs_idl.connection import OvsdbIdl
 
-from veg_contracts.names import OVSDB_LOCK, OWNER_KEY, bfd_port
+from veg_contracts.names import OVSDB_LOCK, OWNER_KEY, bfd_port, bfd_relay
 from veg_ovn_writer import direct
 from veg_ovn_writer.errors import CannotApplyError, NotNowError
 from veg_ovn_writer.strange import Group, group_of
@@ -39,6 +39,7 @@ BFD_PORT_COLUMNS: Final = {
     GROUP: ("name", "ha_chassis", EXTERNAL_IDS),
     CHASSIS: ("chassis_name", "priority", EXTERNAL_IDS),
     SWITCH: ("name", EXTERNAL_IDS),
+    ROUTER: ("name", PORTS, EXTERNAL_IDS),
 }
 
 log = logs.get("replica")
@@ -140,15 +141,20 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
         if name == NB_GLOBAL:
             self._signals.confirmed()
         elif name == PORT:
-            self._note(port=row.name)
+            self._note_port(row)
         elif name == PORT_GROUP.name and (owner := self.owned[name].get(row.uuid)) and _is_only(updates, PORTS):
             self._note(owner=owner)  # the row itself is as it was
         elif name == BFD.name and row.uuid in self.owned[name] and _is_only(updates, STATUS):
             pass  # that is OVN's to write
-        elif name == ROUTER or self._track(self.owned[name], row, gone=gone) or _is_bfd_port(row):
+        elif self._track(self.owned[name], row, gone=gone) or name == ROUTER or _is_bfd_port(row):
             self._signals.rows()
             if name == PORT_GROUP.name and not gone:
                 self._note(owner=self.owned[name].get(row.uuid))
+
+    def _note_port(self, row: idl.Row) -> None:
+        self._note(port=row.name)
+        if _is_bfd_port(row):
+            self._signals.rows()
 
     def _note_strange(self, row: idl.Row, *, gone: bool) -> bool:
         """Keep the index of routes that are not ours; whether that changes it."""
@@ -280,8 +286,9 @@ def _session(row: idl.Row, owner: str, status: str) -> SessionRow:
 
 
 def _is_bfd_port(row: idl.Row) -> bool:
-    """Also one that is not ours: where it goes, ours may come."""
-    return row._table.name == ROUTER_PORT and str(row.name).startswith(bfd_port(""))  # noqa: SLF001  # as in `notify`
+    """A router port, or its peer. Also one that is not ours: where it goes, ours may come."""
+    named = row._table.name in (ROUTER_PORT, PORT)  # noqa: SLF001  # as in `notify`
+    return named and str(row.name).startswith((bfd_port(""), bfd_relay("")))
 
 
 def _is_only(updates: idl.Row | None, column: str) -> bool:
@@ -304,7 +311,7 @@ def make(remote: str, schema: dict[str, Any], signals: Signals) -> Replica:
         NotNowError: the schema lacks what no version of OVN that we know lacks.
     """
     plan = _Plan(idlutils.create_schema_helper(schema), {}, {})
-    wanted = {NB_GLOBAL: _GLOBAL_COLUMNS, ROUTER: ("name", PORTS), PORT: ("name",), **BFD_PORT_COLUMNS}
+    wanted = {NB_GLOBAL: _GLOBAL_COLUMNS, PORT: ("name",), **BFD_PORT_COLUMNS}
     for name, columns in wanted.items():
         if missing := direct.missing(schema, name, columns):
             raise NotNowError(missing)

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from veg_contracts.intent import NbRows
+from veg_contracts.intent import BfdRouterPort, NbRows
 from veg_ovn_writer import spares
 from veg_ovn_writer.tables import POLICY, TABLES
 from veg_ovn_writer.tables.base import FoundRow
@@ -62,6 +62,14 @@ def observed(found: Found) -> Observed:
             for router in below:
                 routers[router][table.field].append(table.from_columns(row.columns))
     return tuple(_below(router, routers[router]) for router in sorted(routers))
+
+
+def with_bfd_port(found: Observed, router: str, port: BfdRouterPort) -> Observed:
+    """The rows of a Vpc with its BFD port: beside what hangs on the port's router, or first where it hangs on none."""
+    for index, rows in enumerate(found):
+        if router in (rows.router, ""):
+            return (*found[:index], msgspec.structs.replace(rows, bfd_port=port), *found[index + 1 :])
+    return (*found, NbRows(router=router, bfd_port=port))
 
 
 def _below(router: str, fields: Mapping[str, Iterable[Any]]) -> NbRows:

@@ -10,6 +10,7 @@ from uuid import UUID
 from ovs.db import idl
 
 from veg_contracts.events import SessionChanged, SessionProgrammed
+from veg_contracts.names import bfd_relay
 from veg_ovn_writer import metrics, outcomes
 from veg_ovn_writer.errors import CannotApplyError, NotNowError
 from veg_ovn_writer.nb import Nb
@@ -99,8 +100,8 @@ class SessionWatch:
     def _event(self, row: SessionRow) -> list[SessionChanged]:
         before = self._told.get(row.uuid)
         said = before.status if before is not None else ""
-        if said == row.status or not is_owner(row.owner):
-            return []
+        if said == row.status or not is_owner(row.owner) or row.logical_port == bfd_relay(row.owner):
+            return []  # the row of a relay is no session: it makes OVN take what comes by there
         if row.status:
             self._told[row.uuid] = row
         else:

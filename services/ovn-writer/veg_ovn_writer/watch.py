@@ -8,13 +8,12 @@ import msgspec
 
 from veg_contracts.envelope import Envelope
 from veg_contracts.events import RoutesObserved, RowsListed, RowsObserved
-from veg_contracts.intent import NbRows
 from veg_ovn_writer import bfd_port, metrics, outcomes, snapshot, strange
 from veg_ovn_writer.drift import DRIFT, Ledger, damage
 from veg_ovn_writer.errors import NotNowError
 from veg_ovn_writer.nb import Nb
 from veg_ovn_writer.replica import Replica
-from veg_ovn_writer.rows import Observed, is_owner, observed
+from veg_ovn_writer.rows import Observed, is_owner, observed, with_bfd_port
 from veg_runtime import logs
 from veg_runtime.bus import MessageTooLargeError
 
@@ -92,5 +91,5 @@ def _read(
     """The rows of all owners; of these Vpcs those that have no BFD port any more; and the src-ip routes of others."""
     found = {owner: observed(rows) for owner, rows in snapshot.read(replica).items()}
     for owner, (router, port) in bfd_port.read(replica).items():
-        found[owner] = (*found.get(owner, ()), NbRows(router=router, bfd_port=port))
+        found[owner] = with_bfd_port(found.get(owner, ()), router, port)
     return replica.epoch, found, bfd_port.gone(replica, foreign), strange.read(replica)

@@ -17,7 +17,7 @@ from veg_planner.diff import Outgoing, advance, commands
 from veg_planner.fold import fold
 from veg_planner.fold.membership import reassign_all
 from veg_planner.invariants import violations
-from veg_planner.plan import Plan, plan
+from veg_planner.plan import Plan, bfd_relay, plan
 from veg_planner.state import Basis, PartState, Selecting
 from veg_planner.world import (
     BASIS,
@@ -122,6 +122,7 @@ def _plan_one(world: World, gateway: str, made: _Made) -> set[str]:
         made.intents.append(new)
         if new.vpc_status != (last.vpc_status if last is not None else None):
             again |= set(world.gateways())  # they say whether anybody runs the BFD port
+    again |= bfd_relay.awaiting(world, gateway)
     current = new or last
     if current is None:
         return again  # a Vpc without a BFD port is none of our business

@@ -39,6 +39,7 @@ def _of_rows(gateway: str, rows: NbRows | None) -> list[str]:
     if any(not group.startswith(names.port_group(gateway)) for group in rows.port_groups):
         found.append(f"port groups {', '.join(rows.port_groups)} are not those of {gateway}")
     found += _of_sessions(rows)
+    found += _of_relay(rows)
     alone = rows.bfd_port is not None and rows.bfd_port.peer_only and rows == NbRows(bfd_port=rows.bfd_port)
     if not rows.router and not alone:
         found.append("rows without a logical router")
@@ -95,6 +96,8 @@ def _of_route(route: StaticRoute) -> list[str]:
     if route.route_table == names.ANCHOR_TABLE:
         if route.bfd != route.nexthop or addresses.masked(route.nexthop) != route.ip_prefix:
             found.append(f"route {route.ip_prefix} of table {route.route_table} is no anchor of a BFD session")
+    elif route.output_port:
+        pass  # the way to a relay, see `_of_relay`
     elif route.policy != "src-ip":
         found.append(f"static route {route.ip_prefix} goes by {route.policy!r}, not by its source")
     allowed = {"4": "ip_src", "6": "ipv6_src"}.get(route.family)
@@ -113,7 +116,8 @@ def _of_groups(rows: NbRows | None, strange: frozenset[str]) -> list[str]:
 
 def _of_sessions(rows: NbRows) -> list[str]:
     """A row refers only to sessions that are there, of pods that it sends traffic to; a route keeps each running."""
-    peers = [session.dst_ip for session in rows.sessions]
+    relay = rows.bfd_port.relay if rows.bfd_port is not None else None
+    peers = [each.dst_ip for each in rows.sessions if relay is None or each.logical_port != relay.name]
     found = [f"BFD session with {peer} is there twice" for peer, times in sorted(Counter(peers).items()) if times > 1]
     used = {route.nexthop: route.bfd for route in rows.static_routes if route.bfd}
     found += [
@@ -126,6 +130,26 @@ def _of_sessions(rows: NbRows) -> list[str]:
     found += [f"no static route keeps the BFD session with {peer} running" for peer in peers if peer not in used]
     named = {*used.values(), *(peer for policy in rows.policies for peer in policy.bfd_sessions)}
     return found + [f"there is no BFD session with {peer}" for peer in sorted(named - set(peers))]
+
+
+def _of_relay(rows: NbRows) -> list[str]:
+    """All that leads to a relay is there, and nothing else goes by a port of its choice."""
+    port = rows.bfd_port
+    relay = port.relay if port is not None else None
+    ips = relay.networks if relay is not None else ()
+    wanted = {(addresses.masked(ip), ip, "dst-ip", port.name if port is not None else "") for ip in ips}
+    routes = (route for route in rows.static_routes if route.output_port)
+    found = {(route.ip_prefix, route.nexthop, route.policy, route.output_port) for route in routes}
+    allowed = {policy.match for policy in rows.policies if policy.priority == names.PRIORITY_BFD_RELAY}
+    matches = {f"ip{addresses.family(ip)}.dst == {ip} && udp.dst == 3784" for ip in ips}
+    problems = []
+    if found != wanted:
+        problems.append(f"routes by a port {sorted(found)}, the relay needs {sorted(wanted)}")
+    if allowed != matches:
+        problems.append(f"policies of priority {names.PRIORITY_BFD_RELAY}: {sorted(allowed)}, not {sorted(matches)}")
+    if relay is not None and all(session.logical_port != relay.name for session in rows.sessions):
+        problems.append(f"there is no row of BFD for the relay {relay.name}")
+    return problems
 
 
 def _of_config(config: PodConfig | None) -> list[str]:

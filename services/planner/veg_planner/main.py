@@ -3,14 +3,16 @@
 import asyncio
 import os
 import socket
+from ipaddress import ip_address
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 import sqlalchemy as sa
 from nats.aio.client import Client
 
+from veg_contracts import addresses
 from veg_contracts.configuration import PlannerSettings
-from veg_contracts.names import DEFAULT_VPC, KUBE_OVN_GROUP, ApiGroup
+from veg_contracts.names import BFD_RELAY_IPS, DEFAULT_VPC, KUBE_OVN_GROUP, ApiGroup
 from veg_planner import metrics
 from veg_planner.leader import Leader
 from veg_planner.store import lease as leases
@@ -50,6 +52,8 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     agent_nats_secret: str = ""
     custom_vpc_routing: Literal["auto", "static-route", "policy"] = "auto"
     manage_bfd_ports: Literal["auto", "true", "false"] = "auto"
+    bfd_relay: Literal["auto", "on", "off"] = "auto"
+    bfd_relay_ips: str = BFD_RELAY_IPS
     flap_count: _Count = 3
     flap_window_s: _Seconds = 60
     flap_hold_s: _Seconds = 10
@@ -62,6 +66,7 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
         if not is_database_url(self.postgres_url):
             hint = "no URL of a database; in a password @ is written %40, : %3A"
             raise SettingsError(f"environment variable VEG_POSTGRES_URL: {hint}")
+        _relay_ips(self.bfd_relay_ips)
 
     def planning(self) -> PlannerSettings:
         """What decisions depend on."""
@@ -74,6 +79,8 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
             agent_nats_secret=self.agent_nats_secret,
             custom_vpc_routing=self.custom_vpc_routing,
             manage_bfd_ports=self.makes_bfd_ports,
+            bfd_relay=self.bfd_relay,
+            bfd_relay_ips=_relay_ips(self.bfd_relay_ips),
             flap_count=self.flap_count,
             flap_window_s=self.flap_window_s,
             flap_hold_s=self.flap_hold_s,
@@ -89,6 +96,23 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     def holder(self) -> str:
         """Who this process is in the lease."""
         return self.planner_id or f"{socket.gethostname()}/{os.getpid()}/{clock.unique_id()[:8]}"
+
+
+def _relay_ips(text: str) -> str:
+    """The addresses in their canonical form, IPv4 first.
+
+    Raises:
+        SettingsError: they are not one of a family, or none that a host can have.
+    """
+    try:
+        found = sorted((ip_address(part) for part in addresses.split(text)), key=lambda ip: ip.version)
+    except ValueError:
+        found = []
+    usable = not any(ip.is_multicast or ip.is_unspecified or ip.is_loopback for ip in found)
+    if not found or len({ip.version for ip in found}) != len(found) or not usable:
+        hint = 'an address "v4", "v6" or "v4,v6" is needed, that is in no Subnet of a VPC'
+        raise SettingsError(f"environment variable VEG_BFD_RELAY_IPS: {text!r}: {hint}")
+    return ",".join(map(str, found))
 
 
 async def work(settings: ServiceSettings, health: Health, stop: asyncio.Event) -> None:

@@ -11,6 +11,8 @@ from veg_planner.spec import PodSelector, Spec
 
 # What the ovn-writer says of the BFD port of a Vpc that it was told to write: whose the router port is.
 BFD_PORT: Final = "bfd_port"
+# And the addresses of the relay that it has made beside it, joined by commas.
+BFD_RELAY: Final = "bfd_relay"
 OURS: Final = "ours"
 FOREIGN: Final = "foreign"
 _DIGITS_MAX: Final = 18  # of a generation that fits 64 bits
@@ -150,8 +152,8 @@ class PartState(Value, frozen=True, kw_only=True):
 
     @property
     def whose(self) -> dict[str, str]:
-        """Of `detail`, what stays true until a later command is applied: whose the BFD port of a Vpc is."""
-        return {key: value for key, value in self.detail.items() if key == BFD_PORT and value}
+        """Of `detail`, what stays true until a later command is applied: whose a BFD port is, and its relay."""
+        return {key: value for key, value in self.detail.items() if key in (BFD_PORT, BFD_RELAY) and value}
 
     @property
     def object_generation(self) -> int:

@@ -115,8 +115,9 @@ class Speaker:
         self.log = link.directory / f"{end}.log"
         self.process: subprocess.Popen[bytes]
 
-    def configure(self, *pairs: tuple[str, str], ms: int = 100, multiplier: int = 3) -> None:
-        sessions = [{"local": local, "remote": remote} for local, remote in pairs]
+    def configure(self, *pairs: tuple[str, str], ms: int = 100, multiplier: int = 3, via: str = "") -> None:
+        way = {"via": via} if via else {}
+        sessions = [{"local": local, "remote": remote, **way} for local, remote in pairs]
         self.write(json.dumps({"min_rx_ms": ms, "min_tx_ms": ms, "multiplier": multiplier, "sessions": sessions}))
 
     def write(self, text: str) -> None:
@@ -186,11 +187,22 @@ class Peer:
         self.ttl, self.source_port = 0, 0
         self._level = socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP
         self._ttl = socket.IPV6_UNICAST_HOPS if six else socket.IP_TTL
-        self.receiving = link.socket(FAR, kind)
-        self.receiving.setsockopt(self._level, socket.IPV6_RECVHOPLIMIT if six else IP_RECVTTL, 1)
-        self.receiving.bind((self.local, 3784))
+        self._link = link
+        self.receiving = self._receiver(self.local)
         self.sending = link.socket(FAR, kind)
         self.sending.bind((self.local, 50000))
+
+    def receive_at(self, address: str) -> None:
+        """Hear at another address from now on; what is said goes on coming from the peer's own."""
+        self.receiving.close()
+        self.receiving = self._receiver(address)
+
+    def _receiver(self, address: str) -> socket.socket:
+        six = ":" in address
+        made = self._link.socket(FAR, socket.AF_INET6 if six else socket.AF_INET)
+        made.setsockopt(self._level, socket.IPV6_RECVHOPLIMIT if six else IP_RECVTTL, 1)
+        made.bind((address, 3784))
+        return made
 
     def close(self) -> None:
         self.receiving.close()

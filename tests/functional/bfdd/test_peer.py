@@ -54,6 +54,26 @@ def test_packets_are_sent_as_rfc_5881_wants(link: Link, pair: tuple[str, str]) -
     peer.close()
 
 
+@pytest.mark.parametrize(("pair", "via"), [(PAIR, "10.9.0.3"), (PAIR6, "fd09::3")], ids=["ipv4", "ipv6"])
+def test_a_session_goes_by_the_way_that_is_configured_and_lives_through_another(
+    link: Link, pair: tuple[str, str], via: str
+) -> None:
+    speaker = link.speaker(NEAR)
+    speaker.configure(pair, via=via)
+    peer = Peer(link, pair)
+    peer.receive_at(via)
+    peer.bring_up()
+    assert peer.ttl == 255
+    assert f"local={pair[0]} (p) remote={pair[1]} state=Up" in speaker.status()
+    for way in ("", via, ""):
+        speaker.configure(pair, via=way)
+        peer.receive_at(way or pair[1])
+        assert peer.hear().state is State.UP
+    assert speaker.changes()[-1] == ("Init", "Up")
+    assert speaker.states() == ["Up"]
+    peer.close()
+
+
 def test_a_poll_is_answered_at_once(up: Peer) -> None:
     took_s = []
     for _ in range(20):

@@ -10,14 +10,21 @@ from ovs.db import idl
 
 from veg_contracts import names
 from veg_contracts.commands import ChangeMembers, EnsureMembers
-from veg_contracts.intent import BfdRouterPort, NbRows
+from veg_contracts.intent import BfdRelay, BfdRouterPort, NbRows
 from veg_ovn_writer import apply, bfd_port, groups
 from veg_ovn_writer.errors import NotNowError
 from veg_ovn_writer.nb import Nb
 from veg_ovn_writer.replica import Replica
 
 PORT = "bfd@vpc1"
-FULL = BfdRouterPort(name=PORT, mac=names.bfd_port_mac("vpc1"), networks=("10.255.255.255",), chassis=("a",))
+RELAY = names.bfd_relay("vpc1")
+FULL = BfdRouterPort(
+    name=PORT,
+    mac=names.bfd_port_mac("vpc1"),
+    networks=("10.255.255.255",),
+    chassis=("a",),
+    relay=BfdRelay(name=RELAY, mac=names.bfd_relay_mac("vpc1"), networks=("169.254.37.84",)),
+)
 PEER_ONLY = BfdRouterPort(name=PORT, mac="", networks=(), chassis=(), peer_only=True)
 MADE = (("vpc1", NbRows(router="vpc1", bfd_port=FULL)), (GATEWAY, NbRows(port_groups=(GROUP,))))
 
@@ -49,6 +56,7 @@ def peer(replica: Replica, txn: idl.Transaction) -> Any:
         (("remove", "Logical_Switch", PORT, "external_ids", names.GATEWAY_KEY), ("Logical_Switch", PORT), peer),
         (None, ("Logical_Router_Port", PORT), peer),
         (None, ("HA_Chassis_Group", PORT), peer),
+        (None, ("Logical_Router", RELAY), peer),
     ],
 )
 async def test_a_row_that_lost_our_key_a_moment_before_is_not_changed(

@@ -24,6 +24,20 @@ def test_the_file_as_the_agent_writes_it() -> None:
     )
 
 
+def test_the_way_to_a_peer() -> None:
+    relayed = {"local": "192.168.0.3", "remote": "10.255.255.255", "via": "169.254.37.84"}
+    found = parse(json.dumps({**GOOD, "sessions": [relayed, GOOD["sessions"][1]]}))
+    assert found.pairs == parse(json.dumps(GOOD)).pairs, "the session is the same"
+    assert found.via == {Pair("192.168.0.3", "10.255.255.255"): "169.254.37.84"}
+
+
+@pytest.mark.parametrize("via", ["", "x", "fd37::1", None])
+def test_a_way_that_is_none_is_refused(via: Any) -> None:
+    relayed = {"local": "192.168.0.3", "remote": "10.255.255.255", "via": via}
+    with pytest.raises(ConfigError, match=r"sessions\[0\].via"):
+        parse(json.dumps({**GOOD, "sessions": [relayed]}))
+
+
 def test_no_sessions_and_the_same_one_twice() -> None:
     assert parse('{"min_rx_ms": 1, "min_tx_ms": 1, "multiplier": 1}').pairs == ()
     assert len(parse(json.dumps({**GOOD, "sessions": GOOD["sessions"] * 2})).pairs) == 2

@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from veg_contracts.base import encode
@@ -45,6 +46,15 @@ def test_one_session_with_each_peer_of_a_family_that_the_pod_has() -> None:
     assert sessions("fd00::12", "10.16.0.12") == [("10.16.0.12", "10.255.255.255"), ("fd00::12", "fd00::ffff")]
     assert sessions() == []
     assert sessions("10.16.0.12", bfd=None) == []
+
+
+def test_what_is_for_a_peer_goes_by_its_relay() -> None:
+    relayed = msgspec.structs.replace(BFD, via={"fd00::ffff": "fd37::1"})
+    content = json.loads(speaker.file_content(relayed, ("10.16.0.12", "fd00::12")))
+    assert content["sessions"] == [
+        {"local": "10.16.0.12", "remote": "10.255.255.255"},
+        {"local": "fd00::12", "remote": "fd00::ffff", "via": "fd37::1"},
+    ]
 
 
 def test_the_file_is_written_only_when_it_changes(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veg_contracts.intent import NbRows, RoutePolicy, StaticRoute
+from veg_contracts.intent import BfdRouterPort, NbRows, RoutePolicy, StaticRoute
 from veg_contracts.names import OWNER_KEY, owner_ids
-from veg_ovn_writer.rows import canonical, fit, is_owner, observed, wanted
+from veg_ovn_writer.rows import canonical, fit, is_owner, observed, wanted, with_bfd_port
 from veg_ovn_writer.tables import PORT_GROUP, TABLES
 from veg_ovn_writer.tables.base import FoundRow
 
@@ -109,3 +109,12 @@ def test_a_vpc_is_a_name(name: str) -> None:
 )
 def test_nothing_else_is(name: str) -> None:
     assert not is_owner(name)
+
+
+def test_a_bfd_port_stands_with_what_hangs_on_its_router_and_first_where_it_hangs_on_none() -> None:
+    port = BfdRouterPort(name="bfd@b", mac="", networks=(), chassis=())
+    a, b = NbRows(router="a", policies=(SORTED,)), NbRows(router="b", policies=(SORTED,))
+    assert with_bfd_port((a, b), "b", port) == (a, NbRows(router="b", policies=(SORTED,), bfd_port=port))
+    assert with_bfd_port((a, b), "", port) == (NbRows(router="a", policies=(SORTED,), bfd_port=port), b)
+    assert with_bfd_port((a,), "b", port) == (a, NbRows(router="b", bfd_port=port))
+    assert with_bfd_port((), "", port) == (NbRows(bfd_port=port),)

@@ -53,6 +53,14 @@ def test_after_a_gap_what_is_there_is_said_again_and_what_is_not_has_gone() -> N
     assert said(sessions.events(())) == [(OTHER.dst_ip, "up", "")]
 
 
+def test_the_row_of_a_relay_is_no_session() -> None:
+    sessions = watch()
+    relay = replace(ROW, owner="vpc1", logical_port="bfd-relay@vpc1", dst_ip="169.254.37.84", status="admin_down")
+    assert sessions.events(relay) == []
+    assert sessions.events((relay,)) == []
+    assert sessions.events(replace(relay, status="")) == []
+
+
 def test_rows_of_an_owner_that_cannot_be_are_not_spoken_of() -> None:
     sessions = watch()
     assert sessions.events(replace(ROW, owner="No Gateway")) == []

@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from veg_contracts import names
-from veg_contracts.intent import BfdSession, NbRows, PodConfig, RoutePolicy, Source, StaticRoute
+from veg_contracts.intent import BfdRouterPort, BfdSession, NbRows, PodConfig, RoutePolicy, Source, StaticRoute
 from veg_planner.invariants import violations
+from veg_planner.plan import bfd_relay
 from veg_planner.plan.draft import Draft
 
 POLICY = RoutePolicy(
@@ -51,6 +52,22 @@ def test_k3_a_group_with_a_next_hop_that_is_not_ours_is_named() -> None:
     assert violations(made, frozenset({"10.0.0.0/9"})) == ()
     said = violations(made, frozenset({ROUTE.ip_prefix}))
     assert said == ("static routes of 10.0.0.0/8 are in one ECMP group with another one's",)
+
+
+def test_a_relay_is_whole_and_nothing_else_goes_by_a_port() -> None:
+    port = BfdRouterPort(name="bfd@vpc1", mac="", networks=("10.255.255.255",), chassis=())
+    whole = bfd_relay.attach(NbRows(router="vpc1", bfd_port=port), "vpc1", "vpc1", ("169.254.1.1", "fd37::1"))
+
+    def said(**changes: object) -> str:
+        rows = msgspec.structs.replace(whole, **changes)
+        return "; ".join(violations(Draft(gateway="vpc1", gateway_uid="u", nb=rows)))
+
+    assert said() == ""
+    assert "routes by a port []" in said(static_routes=())
+    assert "routes by a port" in said(bfd_port=port)
+    assert "policies of priority 31500" in said(policies=whole.policies[:1])
+    assert "no row of BFD for the relay bfd-relay@vpc1" in said(sessions=())
+    assert "routes by a port" in said_of(msgspec.structs.replace(ROUTE, output_port="vpc1-subnet1"))
 
 
 def test_rows_need_a_router_and_each_policy_once() -> None:

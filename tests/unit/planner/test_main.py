@@ -11,7 +11,18 @@ DATABASE = {"VEG_POSTGRES_URL": "postgresql+psycopg://veg_planner:word@database/
 
 
 def test_without_any_other_setting_it_plans_with_the_defaults() -> None:
-    assert load(ServiceSettings, DATABASE).planning() == PlannerSettings()
+    assert load(ServiceSettings, DATABASE).planning() == PlannerSettings(bfd_relay="auto")
+
+
+def test_the_addresses_of_relays_are_put_into_one_form() -> None:
+    found = load(ServiceSettings, DATABASE | {"VEG_BFD_RELAY_IPS": " FD37:0::1 , 169.254.1.1"}).planning()
+    assert found.bfd_relay_ips == "169.254.1.1,fd37::1"
+
+
+@pytest.mark.parametrize("value", ["", "x", "169.254.1.1/32", "10.0.0.1,10.0.0.2", "224.0.0.5", "::", "127.0.0.1"])
+def test_what_is_no_address_for_relays_is_refused(value: str) -> None:
+    with pytest.raises(SettingsError, match=f"VEG_BFD_RELAY_IPS: '{value}': an address .* is needed"):
+        load(ServiceSettings, DATABASE | {"VEG_BFD_RELAY_IPS": value})
 
 
 def test_the_api_group_is_one_of_two() -> None:

@@ -12,7 +12,7 @@ from veg_contracts import names
 from veg_contracts.commands import EnsureNb
 from veg_contracts.envelope import Envelope, type_name
 from veg_contracts.events import AnyEvent, MembersObserved, RowsObserved, Ticked
-from veg_contracts.intent import BfdRouterPort, NbRows
+from veg_contracts.intent import BfdRelay, BfdRouterPort, NbRows
 from veg_planner import metrics
 from veg_planner.core import Record
 from veg_planner.leader import due_tick
@@ -154,6 +154,7 @@ def test_k6_the_bfd_port_of_a_vpc_is_said_by_the_gateways_it_watches() -> None:
 
 MADE = BfdRouterPort(name="bfd@ovn-cluster", mac="02:00:00:00:00:01", networks=("10.255.255.255",), chassis=("a",))
 PEER_ONLY = BfdRouterPort(name="bfd@ovn-cluster", mac="", networks=(), chassis=(), peer_only=True)
+RELAYED = msgspec.structs.replace(MADE, relay=BfdRelay(name="bfd-relay@ovn-cluster", mac="", networks=("169.254.1.1",)))
 STARTS, ASKED = "whenever the controller starts", "does not ask for: ask for it there"
 
 
@@ -166,6 +167,12 @@ STARTS, ASKED = "whenever the controller starts", "does not ask for: ask for it 
         (MADE, {"intact": False}, {"Logical_Router_Port": ASKED}),
         (MADE, {"intact": False, "mac": "", "networks": ()}, {"Logical_Router_Port": ASKED}),
         (MADE, None, {"Logical_Switch": STARTS, "Logical_Router_Port": ASKED}),
+        (RELAYED, {"intact": False, "relay": None}, {"Logical_Router": STARTS}),
+        (
+            RELAYED,
+            {"intact": False, "relay": None, "peered": False},
+            {"Logical_Router": STARTS, "Logical_Switch": STARTS},
+        ),
     ],
 )
 def test_k6_a_bfd_port_that_lost_its_peer_is_told_from_one_that_lost_itself(
@@ -179,7 +186,8 @@ def test_k6_a_bfd_port_that_lost_its_peer_is_told_from_one_that_lost_itself(
         lost = RowsObserved(gateway="ovn-cluster", reason="drift", before=(was,), after=found)
         happen(made.simulation, lost, second)
     message = stable(made.simulation)
-    assert {table for table in ("Logical_Switch", "Logical_Router_Port") if f"rows of {table} of" in message} == {*said}
+    tables = ("Logical_Switch", "Logical_Router_Port", "Logical_Router")
+    assert {table for table in tables if f"rows of {table} of" in message} == {*said}
     assert all(remedy in message for remedy in said.values())
 
 

@@ -12,6 +12,7 @@ from veg_ovn_writer.tables.base import EXTERNAL_IDS, Columns, Table
 _SYMMETRIC: Final = "ecmp_symmetric_reply"
 _SELECTION: Final = "selection_fields"
 _SESSION: Final = "bfd"
+_OUTPUT: Final = "output_port"
 
 
 class LogicalRouterStaticRoute(Table[StaticRoute]):
@@ -28,6 +29,7 @@ class LogicalRouterStaticRoute(Table[StaticRoute]):
         "options",
         _SELECTION,
         _SESSION,
+        _OUTPUT,
         EXTERNAL_IDS,
     )
     references: ClassVar[frozenset[str]] = frozenset({_SESSION})
@@ -49,6 +51,7 @@ class LogicalRouterStaticRoute(Table[StaticRoute]):
             value.symmetric_reply,
             value.selection_fields,
             value.bfd,
+            value.output_port,
         )
 
     def identity(self, value: StaticRoute) -> Hashable:
@@ -63,6 +66,7 @@ class LogicalRouterStaticRoute(Table[StaticRoute]):
             "options": {_SYMMETRIC: "true"} if value.symmetric_reply else {},
             _SELECTION: value.selection_fields,
             _SESSION: (value.bfd,) if value.bfd else (),
+            _OUTPUT: (value.output_port,) if value.output_port else (),
             EXTERNAL_IDS: route_owner_ids(gateway, value.family),
         }
 
@@ -76,4 +80,5 @@ class LogicalRouterStaticRoute(Table[StaticRoute]):
             symmetric_reply=columns["options"].get(_SYMMETRIC) == "true",
             selection_fields=columns[_SELECTION],
             bfd="".join(columns[_SESSION]),
+            output_port="".join(columns[_OUTPUT]),
         )

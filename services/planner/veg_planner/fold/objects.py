@@ -38,8 +38,9 @@ def touched_by(world: World, projection: AnyProjection) -> list[str]:
         case Vpc():
             return [projection.name, *world.gateways()]
         case Subnet() | IPPool() | NetworkAttachment():
-            # Rare, and a gateway may wait for one that does not exist yet: all look again.
-            return world.gateways()
+            # Rare, and a gateway may wait for one that does not exist yet: all look again. The relay of a Vpc's BFD
+            # port must not be in a Subnet.
+            return world.subjects()
         case Node():
             return world.vpcs()  # one of them may have a BFD port there
         case Namespace():

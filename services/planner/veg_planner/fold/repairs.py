@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any, Final
 
 from veg_contracts.events import MembersObserved, RowsObserved, Ticked
-from veg_contracts.intent import NbRows
+from veg_contracts.intent import BfdRelay, NbRows
 from veg_planner.state import Repairs
 from veg_planner.times import later
 from veg_planner.world import REPAIRS, World, is_gateway
@@ -19,8 +19,9 @@ _TABLES: Final = {
     "Port_Group": "port_groups",
     "BFD": "sessions",
 }
-# What the BFD port of a Vpc is made of, by what others are known to remove: its stub switch, or the rest.
+# What the BFD port of a Vpc is made of, by what others are known to remove: its stub switch, its relay, or the rest.
 _PEER: Final = "Logical_Switch"
+_RELAY: Final = "Logical_Router"
 _PORT: Final = "Logical_Router_Port"
 MEMBERS: Final = "Port_Group.ports"
 
@@ -89,12 +90,17 @@ def _differing(before: tuple[NbRows, ...], after: tuple[NbRows, ...]) -> list[st
 
 def _of_bfd_port(before: tuple[NbRows, ...], after: tuple[NbRows, ...]) -> list[str]:
     peer = _peered(before) and not _peered(after)
-    port = _router_ports(before) != _router_ports(after)
-    return [table for table, differs in ((_PORT, port or not peer), (_PEER, peer)) if differs]
+    relay = _relays(before) != _relays(after)
+    port = _router_ports(before) != _router_ports(after) or not (peer or relay)
+    return [table for table, differs in ((_PORT, port), (_PEER, peer), (_RELAY, relay)) if differs]
 
 
 def _peered(found: tuple[NbRows, ...]) -> bool:
     return any(rows.bfd_port is not None and rows.bfd_port.peered for rows in found)
+
+
+def _relays(found: tuple[NbRows, ...]) -> list[BfdRelay | None]:
+    return [rows.bfd_port.relay for rows in found if rows.bfd_port is not None and rows.bfd_port.relay is not None]
 
 
 def _router_ports(found: tuple[NbRows, ...]) -> list[Any]:

@@ -17,6 +17,7 @@ from veg_contracts import addresses, names
 from veg_contracts.base import Value
 from veg_contracts.intent import BfdSession, NbRows, Part, PodBfd, StaticRoute, VpcBfdStatus
 from veg_contracts.objects import Vpc
+from veg_planner.plan import bfd_relay
 from veg_planner.plan.network import Network
 from veg_planner.plan.notes import Notes
 from veg_planner.plan.pods import Member
@@ -32,12 +33,15 @@ _UP: Final = "up"
 class Watch(Value, frozen=True, kw_only=True):
     """The router port that watches, and its address in each family that is watched. None of them: BFD is off, or waits.
 
+    `via` is where pods send to in place of the port, by family; `relays` are all addresses that take what they send.
     `spared` are the addresses of pods that had traffic when BFD came to them, and keep it until their session is up.
     """
 
     enabled: bool
     port: str = ""
     peers: dict[str, str] = {}
+    via: dict[str, str] = {}
+    relays: tuple[str, ...] = ()
     spared: tuple[str, ...] = ()
 
 
@@ -79,7 +83,12 @@ def watch(world: World, spec: Spec, network: Network, spared: tuple[str, ...], n
     for family in network.families:
         if family not in peers:
             notes.done("bfd", f"IPv{family} is not watched: BFD port {port.name} has no IPv{family} address")
-    return Watch(enabled=True, port=port.name, peers=peers, spared=spared)
+    for text in bfd_relay.why_not(world, network.vpc):
+        notes.done("bfd", text)
+    found = bfd_relay.via(world, network.vpc)
+    via = {family: found[family] for family in peers if family in found}
+    relays = bfd_relay.made(world, network.vpc)
+    return Watch(enabled=True, port=port.name, peers=peers, via=via, relays=relays, spared=spared)
 
 
 def _port(world: World, name: str, ours: VpcBfdStatus | None) -> VpcBfdStatus:
@@ -209,8 +218,13 @@ def pod_end(watching: Watch, spec: Spec) -> PodBfd | None:
     """What the speakers in the pods are told."""
     if not spec.bfd.enabled:
         return None
-    peers = tuple(watching.peers[family] for family in addresses.FAMILIES if family in watching.peers)
-    return PodBfd(min_rx=spec.bfd.min_rx, min_tx=spec.bfd.min_tx, multiplier=spec.bfd.multiplier, peers=peers)
+    return PodBfd(
+        min_rx=spec.bfd.min_rx,
+        min_tx=spec.bfd.min_tx,
+        multiplier=spec.bfd.multiplier,
+        peers=tuple(watching.peers[family] for family in addresses.FAMILIES if family in watching.peers),
+        via={watching.peers[family]: watching.via[family] for family in watching.via},
+    )
 
 
 def note(world: World, gateway: str, watching: Watch, serving: tuple[Member, ...], notes: Notes) -> None:

@@ -18,7 +18,8 @@ class Traffic(Value, frozen=True, kw_only=True):
 
     `wanted` sources, `lingering` ones that OVN may still send, `selected`: pods that labels select may come from
     anywhere `inside` the VPC (CIDRs). `subnets` are those that its pods are in, more than one while they move.
-    `bfd` is the pods' end of their sessions; `released` are pods to which no chassis sends anything any more.
+    `bfd` is the pods' end of their sessions, and `relays` are addresses that they send to or have just sent to;
+    `released` are pods to which no chassis sends anything any more.
     """
 
     wanted: tuple[Source, ...]
@@ -27,6 +28,7 @@ class Traffic(Value, frozen=True, kw_only=True):
     inside: tuple[str, ...]
     subnets: tuple[Subnet, ...]
     bfd: PodBfd | None = None
+    relays: tuple[str, ...] = ()
     released: tuple[str, ...] = ()
 
 
@@ -36,7 +38,7 @@ def config(gateway: str, uid: str, network: Network, traffic: Traffic) -> PodCon
     if traffic.selected:
         cidrs |= {cidr for cidr in traffic.inside if addresses.family(cidr) in network.families}
     if traffic.bfd is not None:
-        cidrs |= {addresses.masked(peer) for peer in traffic.bfd.peers}
+        cidrs |= {addresses.masked(ip) for ip in (*traffic.bfd.peers, *traffic.relays)}
     return PodConfig(
         gateway=gateway,
         gateway_uid=uid,

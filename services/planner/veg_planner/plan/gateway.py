@@ -72,6 +72,7 @@ def _planned(world: World, subject: Subject, basis: Basis, notes: Notes) -> Plan
         inside=tuple(item.cidr for item in routing.subnets_inside(world, network.vpc)),
         subnets=pods.subnets(world, gateway.key, network),
         bfd=bfd.pod_end(watching, spec),
+        relays=watching.relays,
         released=_released(world, subject, rows, settled=settled),
     )
     config = pod_config.config(gateway.key, uid, network, traffic)

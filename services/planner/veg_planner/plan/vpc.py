@@ -12,6 +12,7 @@ import msgspec
 from veg_contracts import addresses, names
 from veg_contracts.intent import BfdRouterPort, Intent, NbRows, Part, VpcBfdStatus
 from veg_contracts.objects import BfdPort, Node, Vpc
+from veg_planner.plan import bfd_relay
 from veg_planner.plan.contest import refused
 from veg_planner.plan.draft import Draft, Plan
 from veg_planner.plan.notes import Notes
@@ -50,18 +51,24 @@ def plan_vpc(world: World, name: str) -> Plan:
     nodes = _nodes(world, chosen if port.node_selector is not None else None, before)
     if not nodes:
         notes.waits("bfd port", "no node that is Ready and has an OVN chassis is selected: no session can run")
-    rows = NbRows(
-        router=vpc.router,
-        bfd_port=BfdRouterPort(
-            name=names.bfd_port(name),
-            mac=names.bfd_port_mac(name),
-            networks=found,
-            chassis=tuple(dict.fromkeys(node.chassis for node in nodes)),
-        ),
+    rows = _rows(name, vpc.router, found, nodes)
+    relayed = bfd_relay.networks(
+        world, name, found, before.nb if before is not None else None, theirs=False, notes=notes
     )
+    rows = bfd_relay.attach(rows, vpc.router, name, relayed)
     wanted = VpcBfdStatus(name=names.bfd_port(name), ip=",".join(found), nodes=tuple(node.name for node in nodes))
     status = _status(world, before, rows, wanted, notes)
     return Plan(draft=Draft(gateway=name, gateway_uid=uid, nb=rows, vpc_status=status), steps=notes.steps)
+
+
+def _rows(name: str, router: str, ips: tuple[str, ...], nodes: list[Node]) -> NbRows:
+    port = BfdRouterPort(
+        name=names.bfd_port(name),
+        mac=names.bfd_port_mac(name),
+        networks=ips,
+        chassis=tuple(dict.fromkeys(node.chassis for node in nodes)),
+    )
+    return NbRows(router=router, bfd_port=port)
 
 
 def _peer(world: World, vpc: Vpc, uid: str, made: Intent | None, notes: Notes) -> Plan:
@@ -80,7 +87,10 @@ def _peer(world: World, vpc: Vpc, uid: str, made: Intent | None, notes: Notes) -
         return Plan(draft=Draft(gateway=vpc.name, gateway_uid=uid, nb=NbRows()), steps=notes.steps)
     notes.done("bfd port", f"router port {name} is Kube-OVN's: it gets a stub peer, and is used as it is")
     peer = BfdRouterPort(name=name, mac="", networks=(), chassis=(), peer_only=True)
-    rows = NbRows(bfd_port=peer)  # a switch hangs on no router
+    before = last.nb if (last := world.intent(vpc.name)) is not None and last.gateway_uid == uid else None
+    ips = addresses.split(port.status_ip)
+    relayed = bfd_relay.networks(world, vpc.name, ips, before, theirs=True, notes=notes)
+    rows = bfd_relay.attach(NbRows(bfd_port=peer), vpc.router, vpc.name, relayed)  # a switch hangs on no router
     return Plan(draft=Draft(gateway=vpc.name, gateway_uid=uid, nb=rows), steps=notes.steps)
 
 

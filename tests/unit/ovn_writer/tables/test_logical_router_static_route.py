@@ -26,6 +26,7 @@ def test_the_documents_row() -> None:
         "options": {"ecmp_symmetric_reply": "true"},
         "selection_fields": ("ip_src",),
         "bfd": (),
+        "output_port": (),
         "external_ids": route_owner_ids("default/gateway1", "4"),
     }
 
