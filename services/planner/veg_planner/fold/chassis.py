@@ -1,4 +1,4 @@
-"""Chassis without which rows count as programmed, as the ovn-writer sees them: the status of gateways names them."""
+"""Chassis without which rows count as programmed, as the ovn-writer sees them: status and HA groups depend on them."""
 
 import msgspec
 
@@ -8,7 +8,7 @@ from veg_planner.world import SILENT, World
 
 
 def observed(world: World, event: ChassisObserved) -> list[str]:
-    """Take in which are silent now; all gateways look again, since it is rare."""
+    """Take in which are silent now. It is rare: all gateways look again, and the Vpcs, since one may run a BFD port."""
     known = world.silent_chassis
     told = event.silent[: SilentSet.KEPT_MAX]
     new = SilentSet(
@@ -20,7 +20,7 @@ def observed(world: World, event: ChassisObserved) -> list[str]:
         world.put(SILENT, "chassis", new)
     else:
         world.remove(SILENT, "chassis")
-    return world.gateways()
+    return world.subjects()
 
 
 def _kept(known: SilentSet, now: SilentChassis) -> SilentChassis:

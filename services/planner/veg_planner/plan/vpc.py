@@ -12,7 +12,7 @@ import msgspec
 from veg_contracts import addresses, names
 from veg_contracts.intent import BfdRouterPort, Intent, NbRows, Part, VpcBfdStatus
 from veg_contracts.objects import BfdPort, Node, Vpc
-from veg_planner.plan import bfd_relay
+from veg_planner.plan import bfd_relay, silence
 from veg_planner.plan.contest import refused
 from veg_planner.plan.draft import Draft, Plan
 from veg_planner.plan.notes import Notes
@@ -51,7 +51,7 @@ def plan_vpc(world: World, name: str) -> Plan:
     nodes = _nodes(world, chosen if port.node_selector is not None else None, before)
     if not nodes:
         notes.waits("bfd port", "no node that is Ready and has an OVN chassis is selected: no session can run")
-    rows = _rows(name, vpc.router, found, nodes)
+    rows = _rows(name, vpc.router, found, silence.members(world, nodes, before, notes))
     relayed = bfd_relay.networks(
         world, name, found, before.nb if before is not None else None, theirs=False, notes=notes
     )
@@ -61,13 +61,8 @@ def plan_vpc(world: World, name: str) -> Plan:
     return Plan(draft=Draft(gateway=name, gateway_uid=uid, nb=rows, vpc_status=status), steps=notes.steps)
 
 
-def _rows(name: str, router: str, ips: tuple[str, ...], nodes: list[Node]) -> NbRows:
-    port = BfdRouterPort(
-        name=names.bfd_port(name),
-        mac=names.bfd_port_mac(name),
-        networks=ips,
-        chassis=tuple(dict.fromkeys(node.chassis for node in nodes)),
-    )
+def _rows(name: str, router: str, ips: tuple[str, ...], chassis: tuple[str, ...]) -> NbRows:
+    port = BfdRouterPort(name=names.bfd_port(name), mac=names.bfd_port_mac(name), networks=ips, chassis=chassis)
     return NbRows(router=router, bfd_port=port)
 
 
