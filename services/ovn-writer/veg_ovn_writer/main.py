@@ -1,8 +1,9 @@
 """The service: commands from the bus, while we hold the lock; and what the database tells, back to the bus."""
 
 import asyncio
+from collections.abc import Coroutine
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from nats.js import JetStreamContext
@@ -15,6 +16,7 @@ from veg_ovn_writer.drift import Ledger
 from veg_ovn_writer.handler import Handler, Memory
 from veg_ovn_writer.member_watch import MemberWatch
 from veg_ovn_writer.nb import Nb
+from veg_ovn_writer.probe import Probe
 from veg_ovn_writer.replica import Standing
 from veg_ovn_writer.roster import Roster
 from veg_ovn_writer.session_watch import SessionWatch
@@ -36,12 +38,15 @@ class OvnWriterSettings(Settings, frozen=True, kw_only=True):
     `sb_remote`: where the Southbound database is, likewise; it is only read. With it, rows count as programmed when
     every chassis that lives has the flows. Empty: when `hv_cfg` says so of every chassis, for one that is dead never.
     `chassis_silent_after_s`: for how long a chassis may lack flows until it counts as dead.
+    `chassis_probe_s`: how often chassis are asked whether they live although nothing has changed, while they are
+    followed and there is a BFD port of ours; 0: never.
     `transact_timeout_s`: how long the server may take for one transaction.
     """
 
     nb_remote: str
     sb_remote: str = ""
     chassis_silent_after_s: Annotated[float, msgspec.Meta(ge=1, le=60)] = 5.0
+    chassis_probe_s: Annotated[float, msgspec.Meta(ge=0, le=300)] = 10.0
     transact_timeout_s: float = 10.0
 
 
@@ -49,10 +54,9 @@ async def work(settings: OvnWriterSettings, health: Health, _: asyncio.Event) ->
     """Write and watch until cancelled."""
     nb = Nb(settings.nb_remote, settings.transact_timeout_s)
     southbound = Southbound(settings.sb_remote, nb.confirmed.set) if settings.sb_remote else None
-    chassis = ChassisWatch(settings.chassis_silent_after_s, follows=southbound is not None)
     client = await bus.connect(settings, ROLE)
     try:
-        work = (_report(nb, health), _write_and_watch(nb, southbound, chassis, bus.jetstream(client)))
+        work = (_report(nb, health), _write_and_watch(nb, southbound, settings, bus.jetstream(client)))
         await tasks.together(*work, again_s=tasks.OUTER_AGAIN_S)
     finally:
         await nb.close()
@@ -61,21 +65,30 @@ async def work(settings: OvnWriterSettings, health: Health, _: asyncio.Event) ->
         await client.close()
 
 
-async def _write_and_watch(nb: Nb, southbound: Southbound | None, chassis: ChassisWatch, js: JetStreamContext) -> None:
+async def _write_and_watch(
+    nb: Nb, southbound: Southbound | None, settings: OvnWriterSettings, js: JetStreamContext
+) -> None:
     await nb.connect()
     publish = partial(bus.publish, js)
     memory = Memory(Ledger(), Roster(), Pending())
     handler = Handler(nb, memory, publish)
     sessions = SessionWatch(nb, publish)
+    chassis = ChassisWatch(settings.chassis_silent_after_s, follows=southbound is not None)
     await tasks.together(
         RowWatch(nb, memory.ledger, handler.turn, publish).run(),
         MemberWatch(nb, memory.roster, handler.turn, publish).run(),
         sessions.run(),
         sessions.follow_flows(),
         ConfirmWatch(nb, southbound, chassis, memory.pending, publish).run(sessions.confirmed),
-        *([southbound.run()] if southbound is not None else []),
+        *_follow(nb, southbound, settings.chassis_probe_s),
         _write(nb, js, handler),
     )
+
+
+def _follow(nb: Nb, southbound: Southbound | None, probe_s: float) -> list[Coroutine[Any, Any, None]]:
+    if southbound is None:
+        return []
+    return [southbound.run(), *([Probe(nb, southbound, probe_s).run()] if probe_s else [])]
 
 
 async def _write(nb: Nb, js: JetStreamContext, handler: Handler) -> None:

@@ -16,6 +16,16 @@ def test_the_southbound_database_is_optional() -> None:
     assert (settings.sb_remote, settings.chassis_silent_after_s) == ("ssl:a:1,ssl:b:1", 12.5)
 
 
+def test_chassis_are_asked_every_ten_seconds_or_never() -> None:
+    assert load(OvnWriterSettings, {"VEG_NB_REMOTE": "unix:/nb.sock"}).chassis_probe_s == 10.0
+    for value in ("0", "300"):
+        told = {"VEG_NB_REMOTE": "unix:/nb.sock", "VEG_CHASSIS_PROBE_S": value}
+        assert load(OvnWriterSettings, told).chassis_probe_s == float(value)
+    for value in ("-1", "301", "nan", "often"):
+        with pytest.raises(SettingsError, match="VEG_CHASSIS_PROBE_S"):
+            load(OvnWriterSettings, {"VEG_NB_REMOTE": "unix:/nb.sock", "VEG_CHASSIS_PROBE_S": value})
+
+
 @pytest.mark.parametrize("value", ["0", "0.9", "61", "nan", "soon"])
 def test_a_bound_out_of_its_range_is_refused_by_name(value: str) -> None:
     with pytest.raises(SettingsError, match="VEG_CHASSIS_SILENT_AFTER_S"):
