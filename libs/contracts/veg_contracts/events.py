@@ -138,9 +138,10 @@ class SilentChassis(Value, frozen=True, kw_only=True):
 class ChassisObserved(Value, frozen=True, kw_only=True):
     """The chassis that are `silent`: that have lacked flows for longer than the writer's bound. All others live.
 
-    Rows count as programmed without them. `back` are those that were told as silent before and have the newest nb_cfg
-    again; one that was, and is in neither, is gone. Sorted by name, and of many only the first: `left_out` counts the
-    other silent ones. Also said after a writer's start, once the bound has passed.
+    Rows count as programmed without them, and others run the BFD ports of ours. `back` are those that were told as
+    silent before and have the newest nb_cfg again; one that was, and is in neither, is gone. Sorted by name, and of
+    many only the first: `left_out` counts the other silent ones. Also said after a writer's start, once the bound has
+    passed.
     """
 
     silent: tuple[SilentChassis, ...] = ()

@@ -42,7 +42,7 @@ class BfdRelay(Value, frozen=True, kw_only=True):
     """A router with one port behind the stub switch of a BFD port: pods send to it what is meant for that port.
 
     OVN takes packets for a BFD port on the chassis of whoever sends them, and only the active chassis of the port has
-    the sessions; what is routed through the port to something behind it gets there (docs/decisions/0016). `name` is
+    the sessions; what is routed through the port to something behind it gets there (docs/decisions/0017). `name` is
     that of the router and of its port; `networks` are plain addresses, sorted, IPv4 first. The route and the policy
     that lead there, and the row of BFD by which the router knows what to do, are rows like any others in `NbRows`.
     """

@@ -1,4 +1,4 @@
-"""The relay of a BFD port: a router with one port, to which pods send what is meant for that port (decision 0016)."""
+"""The relay of a BFD port: a router with one port, to which pods send what is meant for that port (decision 0017)."""
 
 from ovs.db import idl
 

@@ -1,4 +1,4 @@
-"""The relay of a BFD port, made, repaired, handed over and given up as one thing with the port (decision 0016)."""
+"""The relay of a BFD port, made, repaired, handed over and given up as one thing with the port (decision 0017)."""
 
 from typing import Any
 

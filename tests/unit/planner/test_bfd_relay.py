@@ -1,4 +1,4 @@
-"""The relay of a BFD port (decision 0016): when there is one, and in which order it, pods and settings change."""
+"""The relay of a BFD port (decision 0017): when there is one, and in which order it, pods and settings change."""
 
 import msgspec
 import pytest

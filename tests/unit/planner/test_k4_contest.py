@@ -257,3 +257,20 @@ def test_k4_a_condition_that_the_other_one_overwrote_is_written_again_as_time_pa
         assert len(simulation.commands(EnsureCondition)) == before + 1
     see(simulation, {"status_managers": ("kube-ovn-controller",), "conflict": True})
     assert not simulation.world.wants_tick()
+
+
+def test_k4_our_finalizer_is_withdrawn_again_when_another_one_writes_it_back() -> None:
+    """Kube-OVN writes the whole list, as it was when it looked."""
+    simulation = prepared()
+    see(simulation, {})
+    simulation.answer_all()
+    see(simulation, {"finalizers": (THEIRS, OURS)})
+    simulation.answer_all()
+    before = len(simulation.commands(EnsureFinalizer))
+    for finalizers in ((THEIRS,), (THEIRS, OURS)):
+        see(simulation, {"finalizers": finalizers})
+        simulation.answer_all()
+    commands = simulation.commands(EnsureFinalizer)
+    assert len(commands) == before + 1
+    assert isinstance(commands[-1], EnsureFinalizer)
+    assert not commands[-1].present

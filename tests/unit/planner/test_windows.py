@@ -10,7 +10,7 @@ from unit.planner.test_bfd_ports import BFD, prepared
 from unit.planner.test_k4_contest import deployment_of_another
 
 from veg_contracts import names
-from veg_contracts.commands import EnsureWorkload
+from veg_contracts.commands import EnsureFinalizer, EnsureWorkload, RemoveWorkload
 from veg_contracts.events import CommandApplied, PlannerConfigured
 from veg_contracts.objects import Deployment
 
@@ -151,3 +151,39 @@ def test_k4_a_gateway_that_is_left_to_another_controller_gets_no_stub_peer() -> 
     simulation.answer_all()
     assert simulation.intent().conflict is not None
     assert "ovn-cluster" not in simulation.rows or simulation.rows["ovn-cluster"].empty
+
+
+def test_a_deployment_that_nobody_has_seen_yet_is_gone_before_its_gateway() -> None:
+    """Deleted while the first Deployment is under way: the finalizer stays until its deletion is answered."""
+    simulation = Simulation()
+    simulation.prepare()
+    simulation.create()
+    simulation.answer_all_of(EnsureFinalizer)
+    simulation.see(gateway(deleting=True, finalizers=(names.FINALIZER,), generation=2))
+    for _ in range(5):
+        held = [each for each in simulation.pending if isinstance(each.data, EnsureWorkload | RemoveWorkload)]
+        simulation.pending = [each for each in simulation.pending if each not in held]
+        simulation.answer_all()
+        simulation.pending += held
+    assert simulation.intent().finalizer
+    simulation.answer_all()
+    assert not simulation.intent().finalizer
+
+
+def test_a_deployment_that_goes_after_the_outcome_of_its_deletion_holds_nothing_up() -> None:
+    simulation = created()
+    simulation.see(gateway(deleting=True, finalizers=(names.FINALIZER,), generation=2))
+    uid, made = simulation.deployments[GATEWAY]
+    removal = None
+    while simulation.pending:
+        outgoing = simulation.pending.pop(0)
+        if isinstance(outgoing.data, RemoveWorkload):
+            removal = outgoing
+        else:
+            simulation.answer(outgoing)
+    assert removal is not None
+    simulation.applied(removal)
+    simulation.lose(made, uid)
+    simulation.lose(pod(0))
+    simulation.answer_all()
+    assert not simulation.intent().finalizer

@@ -183,6 +183,8 @@ def _note_finalizer(world: World, uid: str, gateway: EgressGateway) -> None:
         world.put(PART, f"{gateway.key}/{Part.FINALIZER.value}", unknown)
     elif intent is not None and intent.finalizer and not present:
         _drifted(world, gateway.key, Part.FINALIZER, f"the finalizer {names.FINALIZER} was taken away")
+    elif intent is not None and not intent.finalizer and present:
+        _drifted(world, gateway.key, Part.FINALIZER, f"the finalizer {names.FINALIZER} was put on again")
 
 
 def _note_bfd_port(world: World, vpc: Vpc) -> None:

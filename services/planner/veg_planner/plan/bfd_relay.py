@@ -1,4 +1,4 @@
-"""The relay of a BFD port: whether there is one, its rows, and who may still send to it (docs/decisions/0016).
+"""The relay of a BFD port: whether there is one, its rows, and who may still send to it (docs/decisions/0017).
 
 An address of it that is wanted comes at once, and pods are told to send there when it is reported as made. One that is
 wanted no more goes when no pod sends to it any more: so its packets always have somewhere to go.

@@ -78,4 +78,11 @@ def _pods_gone(world: World, last: Intent, notes: Notes) -> bool:
     left += [each.key for each in deployments if each.owner_uid == last.gateway_uid and not each.foreign]
     if left:
         notes.waits("removal", f"waits for {', '.join(sorted(left))} to be gone")
-    return not left
+        return False
+    # A Deployment may have been written that nobody has seen yet.
+    state = world.part(last.gateway, Part.WORKLOAD)
+    unanswered = state is not None and state.state in ("sent", "failed")
+    if last.workload is not None or unanswered:
+        notes.waits("removal", "waits for the Deployment to be deleted")
+        return False
+    return True
