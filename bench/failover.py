@@ -40,6 +40,9 @@ _CLIENTS: Final = 4
 _BLINK_S: Final = 0.1  # what is shorter was no detection: the pod went on forwarding until its traffic was moved
 # A speaker that was killed may come back on another node than the clients, and a node that fails takes them along.
 _LOCAL_WAY: Final = "link down"
+# Not on the node whose chassis runs the BFD sessions: what its death costs is measured by tests/e2e/test_chassis.py.
+_NODES: Final = ("kube-ovn-worker", "kube-ovn-worker2")
+_HOSTNAME: Final = "kubernetes.io/hostname"
 GATEWAYS: Final = {"static routes": "static", "policies": "policy", "local policies": "local"}
 # Gateway -> its subnet, and what its spec has that no other has.
 _PLACES: Final[dict[str, tuple[str, dict[str, str]]]] = {
@@ -236,6 +239,7 @@ def set_up(lab: Lab, places: Mapping[str, tuple[str, dict[str, str]]], world: Wo
     for name, (network, spec) in places.items():
         sources = [{"snat": True, "subnets": [network]}]
         common = {"replicas": 2, "externalSubnet": "benchext", "internalSubnet": network, "bfd": _BFD}
+        common["nodeSelector"] = [{"matchExpressions": [{"key": _HOSTNAME, "operator": "In", "values": list(_NODES)}]}]
         wanted: dict[str, object] = {"policies": sources, **common, **spec}
         lab.apply(egress(name, **wanted) if world is None else ours(world, name, **wanted))
     for name in places:

@@ -10,6 +10,8 @@ from pathlib import Path
 from veg_lab import assets, control_plane, kube_ovn, nats, netns, network, ovn, postgres, priority, process, services
 from veg_lab.errors import LabError
 from veg_lab.lock import exclusive
+from veg_lab.nodes import containerd, inventory, lifecycle
+from veg_lab.nodes.inventory import Node
 from veg_lab.paths import REPOSITORY, Lab
 from veg_lab.process import Component
 from veg_lab.progress import say, step
@@ -22,16 +24,33 @@ def up(lab: Lab, *, infra_only: bool) -> None:
     """Bring the lab up and return when all of it is ready."""
     began = time.monotonic()
     with exclusive(lab):
-        assets.ensure(lab)
+        images = assets.ensure(lab)
         kube_ovn.keep(lab)
+        if refused := containerd.missing(lab):
+            raise LabError(refused)
         with step("networks"):
             network.ensure(lab)
+        made = inventory.base(lab)
+        with step("nodes: networks and image stores"):
+            _in_parallel([partial(_prepare_node, node=node, images=images) for node in made], lab)
         _in_parallel([_start_external, _start_ovn, _start_postgres, _start_nats, _start_control_plane], lab)
+        _in_parallel([partial(_start_node, node=node) for node in made], lab)
+        ovn.await_flows(lab)
         _apply_objects(lab)
-        _start_each(lab, services.helpers(lab))
+        _start_together(lab, services.helpers(lab))
         if not infra_only:
             _start_together(lab, services.components(lab))
     say(f"the lab {lab.name!r} is up ({time.monotonic() - began:.1f} s)")
+
+
+def _prepare_node(_lab: Lab, node: Node, images: Path) -> None:
+    lifecycle.prepare(node, images)
+
+
+def _start_node(_lab: Lab, node: Node) -> None:
+    lifecycle.start_runtime(node)
+    lifecycle.start_chassis(node)
+    lifecycle.start_kubelet(node)
 
 
 def _in_parallel(jobs: Sequence[Callable[[Lab], None]], lab: Lab) -> None:
@@ -66,11 +85,7 @@ def _start_ovn(lab: Lab) -> None:
     if missing := priority.missing():
         say(missing)
     ovn.make_databases(lab)
-    databases, daemons = ovn.components(lab)[:3], ovn.components(lab)[3:]
-    _start_each(lab, databases)
-    ovn.configure_switch(lab)
-    _start_each(lab, daemons)
-    ovn.wait_for_chassis(lab)
+    _start_each(lab, ovn.components(lab))
 
 
 def _start_postgres(lab: Lab) -> None:

@@ -1,17 +1,16 @@
 """The command line of the lab. Commands that hand over to another program replace this process by it."""
 
 import argparse
-import json
 import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
 
-from veg_lab import assets, bringup, control_plane, kube_ovn, netns, node_failure, process, teardown
+from veg_lab import assets, bringup, kube_ovn, netns, process, teardown, usage
 from veg_lab.components import all_components, find
 from veg_lab.errors import LabError
 from veg_lab.lock import exclusive
-from veg_lab.mini_kube_ovn import bootstrap
+from veg_lab.nodes import lifecycle
 from veg_lab.paths import Lab, from_environment
 from veg_lab.programs import PROGRAMS, become, require_up
 
@@ -27,11 +26,10 @@ namespaces of its own. Nothing of it touches the machine's own network. $VEG_LAB
   lab/lab psql -c 'table event'   as veg_reader; --as ROLE for another one
   lab/lab kill planner            as a crash would; then: lab/lab start planner
   lab/lab logs planner -f
-  lab/lab node fail kube-ovn-worker, and: node restore kube-ovn-worker, node add worker3
+  lab/lab node fail kube-ovn-worker, and: node restore kube-ovn-worker, node add worker3, node remove worker3
   lab/lab run -- CMD              any command inside the lab; no CMD gives a shell
   lab/lab down                    nothing is left but the cache
 """
-_NODE_WITHIN_S = 20.0
 Handler = Callable[[Lab, argparse.Namespace], int]
 
 
@@ -64,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
 
     command("up", _up, "bring the lab up").add_argument("--infra", action="store_true", help="stop before our services")
     command("down", _down, "end and remove everything of the lab")
-    command("assets", _assets, "only build and unpack what the cache lacks (5 min for Kubernetes, else under 1 s)")
-    command("status", _status, "a table of all components")
+    command("assets", _assets, "only build and unpack what the cache lacks (8 min for Kubernetes and images, else 1 s)")
+    command("status", _status, "a table of all components, and what the lab costs now")
     for name, handler, text in (
         ("start", _start, "start components and wait until they are ready"),
         ("stop", _stop, "end components in good order"),
@@ -76,11 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     logs = command("logs", _logs, "print a component's log")
     logs.add_argument("name")
     logs.add_argument("-f", "--follow", action="store_true")
-    node = command("node", _node, "fail a node (its pods lose their links and freeze), restore it, or add one")
-    node.add_argument("action", choices=("add", "fail", "restore"))
+    text = "fail a node (no link has a carrier, nothing on it runs), or restore it; add or remove one"
+    node = command("node", _node, text)
+    node.add_argument("action", choices=tuple(_NODE_ACTIONS))
     node.add_argument("node")
-    notice = "fail: after how many seconds the cluster notices: Ready=Unknown and taints (%(default)s)"
-    node.add_argument("--notice", type=float, default=5.0, metavar="S", help=notice)
     for name, program in PROGRAMS.items():
         commands.add_parser(name, help=program.help, add_help=False)
     return parser
@@ -113,10 +110,19 @@ def _status(lab: Lab, _options: argparse.Namespace) -> int:
         healthy = healthy and state == "ready"
         since = time.strftime("%H:%M:%S", time.localtime(found.since)) if found else "-"
         rows.append((name, str(found.pid) if found else "-", state, since, str(lab.log(name))))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    _print_table(rows)
+    if netns.exists(lab.namespace()):
+        costs = [
+            (part.part, str(part.processes), f"{part.cores:.2f}", f"{part.memory_mib:.0f}") for part in usage.look(lab)
+        ]
+        _print_table([("PART", "PROCESSES", "CORES NOW", "MEMORY MiB"), *costs])
+    return 0 if healthy else 1
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    return 0 if healthy else 1
 
 
 def _start(lab: Lab, options: argparse.Namespace) -> int:
@@ -154,26 +160,15 @@ def _logs(lab: Lab, options: argparse.Namespace) -> int:
 
 def _node(lab: Lab, options: argparse.Namespace) -> int:
     require_up(lab)
-    match options.action:
-        case "fail":
-            node_failure.fail(lab, options.node, options.notice)
-        case "restore":
-            node_failure.restore(lab, options.node)
-        case _:
-            _add_node(lab, options.node)
+    with exclusive(lab):
+        _NODE_ACTIONS[options.action](lab, options.node)
     print(f"node {options.node}: {options.action} done")
     return 0
 
 
-def _add_node(lab: Lab, name: str) -> None:
-    """Register one more node, as its kubelet would; the stand-ins do the rest, which is waited for."""
-    nodes = json.loads(netns.run(control_plane.kubectl(lab, "get", "nodes", "-o", "json")))["items"]
-    manifest = json.dumps(bootstrap.node_object(bootstrap.next_node(name, nodes)))
-    netns.run(control_plane.kubectl(lab, "create", "-f", "-"), stdin=manifest)
-    deadline = time.monotonic() + _NODE_WITHIN_S
-    while not netns.exists(lab.namespace("node", name)):
-        if time.monotonic() > deadline:
-            raise LabError(
-                f"node {name!r} has no network after {_NODE_WITHIN_S:.0f} s; see: lab/lab logs mini-kube-ovn"
-            )
-        time.sleep(0.05)
+_NODE_ACTIONS = {
+    "add": lifecycle.add,
+    "fail": lifecycle.fail,
+    "remove": lifecycle.remove,
+    "restore": lifecycle.restore,
+}

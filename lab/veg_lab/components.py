@@ -2,6 +2,7 @@
 
 from veg_lab import control_plane, nats, network, ovn, postgres, services
 from veg_lab.errors import LabError
+from veg_lab.nodes import inventory, lifecycle
 from veg_lab.paths import Lab
 from veg_lab.process import Component
 
@@ -14,6 +15,7 @@ def all_components(lab: Lab) -> dict[str, Component]:
         postgres.components(lab),
         nats.components(lab),
         control_plane.components(lab),
+        *(lifecycle.components(node) for node in inventory.nodes(lab)),
         services.helpers(lab),
         services.components(lab),
     )

@@ -5,23 +5,39 @@ import secrets
 from collections.abc import Sequence
 
 from veg_lab import netns, probes
-from veg_lab.paths import MANAGEMENT_ADDRESS, Lab
+from veg_lab.paths import Lab
 from veg_lab.process import Component
 
 API_SERVER = "https://127.0.0.1:6443"
+# How nodes reach it.
+_ADDRESS = "172.18.0.1"
 _ETCD = "http://127.0.0.1:2379"
 # User -> its group. The controller manager acts for all controllers, so it may do everything.
 USERS = {
     "admin": "system:masters",
     "kube-ovn": "veg-lab",
-    "node-agent": "veg-lab",
     "watcher": "veg-lab",
     "kube-writer": "veg-lab",
     "kube-controller-manager": "system:masters",
     "kube-scheduler": "system:masters",
 }
-# No node lifecycle: the lab's nodes send no heartbeats. podgc removes pods of nodes that are gone.
-_CONTROLLERS = "deployment,replicaset,garbagecollector,namespace,podgc,disruption"
+_CONTROLLERS = (
+    "deployment",
+    "replicaset",
+    "daemonset",
+    "garbagecollector",
+    "namespace",
+    "podgc",
+    "disruption",
+    "serviceaccount",
+    "root-ca-certificate-publisher-controller",
+    "node-lifecycle-controller",
+    "taint-eviction-controller",
+)
+# A node that is silent this long is not ready; a kubelet renews its lease every 2 s.
+NODE_GRACE_S = 8
+# Pods that say nothing else leave a node that is not ready after this time (Kubernetes: 300 s).
+EVICTION_S = 60
 # The default of 20 requests per second would take half a minute for 600 pods.
 _FAST_CLIENT = ("--kube-api-qps=500", "--kube-api-burst=1000")
 
@@ -45,9 +61,11 @@ def _make_keys(lab: Lab) -> None:
         ("-keyout", f"{pki}/apiserver.key", "-out", f"{pki}/apiserver.crt"),
     )
     netns.run(["openssl", "req", "-x509", *curve, *ca, "-subj", "/CN=veg-lab"])
-    names = f"subjectAltName=IP:127.0.0.1,IP:{MANAGEMENT_ADDRESS},DNS:localhost,DNS:kubernetes.default.svc"
+    names = f"subjectAltName=IP:127.0.0.1,IP:{_ADDRESS},DNS:localhost,DNS:kubernetes.default.svc"
     signer = ("-CA", f"{pki}/ca.crt", "-CAkey", f"{pki}/ca.key", "-addext", "basicConstraints=CA:FALSE")
     netns.run(["openssl", "req", "-x509", *curve, *server, *signer, "-subj", "/CN=kube-apiserver", "-addext", names])
+    client = ("-keyout", f"{pki}/kubelet-client.key", "-out", f"{pki}/kubelet-client.crt", *signer)
+    netns.run(["openssl", "req", "-x509", *curve, *client, "-subj", "/CN=kube-apiserver-kubelet-client"])
     netns.run(["openssl", "genrsa", "-out", f"{pki}/service-account.key", "2048"])
 
 
@@ -79,6 +97,11 @@ def _write_kubeconfig(lab: Lab, user: str, token: str) -> None:
     path.write_text(json.dumps(config, indent=1) + "\n")  # JSON is YAML
 
 
+def api_server_url() -> str:
+    """The API server as the nodes reach it."""
+    return f"https://{_ADDRESS}:6443"
+
+
 def components(lab: Lab) -> list[Component]:
     """The four daemons, in the order of their start."""
     return [_etcd(lab), _api_server(lab), _controller_manager(lab), _scheduler(lab)]
@@ -106,17 +129,22 @@ def _api_server(lab: Lab) -> Component:
     argv = (
         str(lab.kubernetes / "kube-apiserver"),
         f"--etcd-servers={_ETCD}",
-        "--bind-address=127.0.0.1",
+        "--bind-address=0.0.0.0",
         "--secure-port=6443",
         # The lab has no default route to guess an address from, and nobody looks up the `kubernetes` service.
-        f"--advertise-address={MANAGEMENT_ADDRESS}",
+        f"--advertise-address={_ADDRESS}",
         "--endpoint-reconciler-type=none",
         f"--tls-cert-file={pki}/apiserver.crt",
         f"--tls-private-key-file={pki}/apiserver.key",
         f"--token-auth-file={lab.secret('tokens.csv')}",
-        "--authorization-mode=RBAC",
-        # Pods need no service accounts here, and the lab's nodes are ready when they register.
-        "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
+        f"--client-ca-file={pki}/ca.crt",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        f"--default-not-ready-toleration-seconds={EVICTION_S}",
+        f"--default-unreachable-toleration-seconds={EVICTION_S}",
+        f"--kubelet-client-certificate={pki}/kubelet-client.crt",
+        f"--kubelet-client-key={pki}/kubelet-client.key",
+        "--kubelet-preferred-address-types=InternalIP",
         "--allow-privileged=true",
         "--service-cluster-ip-range=10.96.0.0/16",
         "--service-account-issuer=https://kubernetes.default.svc",
@@ -132,7 +160,11 @@ def _controller_manager(lab: Lab) -> Component:
     argv = (
         str(lab.kubernetes / "kube-controller-manager"),
         f"--kubeconfig={lab.kubeconfig('kube-controller-manager')}",
-        f"--controllers={_CONTROLLERS}",
+        f"--controllers={','.join(_CONTROLLERS)}",
+        f"--root-ca-file={lab.run}/pki/ca.crt",
+        f"--service-account-private-key-file={lab.run}/pki/service-account.key",
+        "--node-monitor-period=1s",
+        f"--node-monitor-grace-period={NODE_GRACE_S}s",
         "--leader-elect=false",
         "--concurrent-deployment-syncs=10",
         "--concurrent-replicaset-syncs=10",

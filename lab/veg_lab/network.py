@@ -1,8 +1,10 @@
-"""The lab's networks: the machine's namespace, the management bridge, and the external network with its host."""
+"""The machine's own namespace, with the switches of `nodes.network`, and the external network with its host."""
 
 import sys
 
 from veg_lab import netns, probes
+from veg_lab.nodes import network
+from veg_lab.nodes.inventory import MACHINE_ADDRESS
 from veg_lab.paths import MANAGEMENT_ADDRESS, Lab
 from veg_lab.process import Component
 
@@ -12,13 +14,6 @@ EXTERNAL_ADDRESSES = ("172.17.0.1/16", "fc00:172:17::1/64")
 # The machine's own addresses there, so that nodes reach the outside too, as nodes do.
 MACHINE_ADDRESSES = ("172.17.0.2/16", "fc00:172:17::2/64")
 NODE_NETWORK = "172.18.0.0/16"
-_SYSCTLS = (
-    "net.ipv4.ip_forward=1",
-    "net.ipv6.conf.all.forwarding=1",
-    # Addresses are usable at once: nobody else can have them.
-    "net.ipv6.conf.all.accept_dad=0",
-    "net.ipv6.conf.default.accept_dad=0",
-)
 
 
 def ensure(lab: Lab) -> None:
@@ -26,15 +21,15 @@ def ensure(lab: Lab) -> None:
     machine, external = lab.namespace(), lab.namespace(EXTERNAL)
     for namespace in (machine, external):
         netns.ensure(namespace)
-        netns.run_in(namespace, ["sysctl", "-q", "-w", *_SYSCTLS])
-    if not _has_link(machine, "mgmt0"):
-        netns.run_in(machine, ["ip", "link", "add", "mgmt0", "type", "bridge"])
-    if not _has_link(machine, "eth1"):
-        peer = ["peer", "name", "eth0", "netns", external]
-        netns.run_in(machine, ["ip", "link", "add", "eth1", "type", "veth", *peer])
-    _batch(machine, _addresses("mgmt0", (f"{MANAGEMENT_ADDRESS}/16",)) + _addresses("eth1", MACHINE_ADDRESSES))
+        netns.run_in(namespace, ["sysctl", "-q", "-w", *network.SYSCTLS])
+    network.ensure_switches(lab)
+    if EXTERNAL not in network.links(machine):
+        peer = f"peer name eth0 netns {external}"
+        network.batch(machine, [f"link add {EXTERNAL} type veth {peer}", f"link set {EXTERNAL} master br-ext"])
+    own = _addresses("mgmt0", (f"{MANAGEMENT_ADDRESS}/16",)) + _addresses("br-nodes", (MACHINE_ADDRESS,))
+    network.batch(machine, [*own, *_addresses("br-ext", MACHINE_ADDRESSES), f"link set {EXTERNAL} up"])
     back = f"route replace {NODE_NETWORK} via {MACHINE_ADDRESSES[0].split('/')[0]}"
-    _batch(external, [*_addresses("eth0", EXTERNAL_ADDRESSES), back])
+    network.batch(external, [*_addresses("eth0", EXTERNAL_ADDRESSES), back])
 
 
 def components(lab: Lab) -> list[Component]:
@@ -44,15 +39,7 @@ def components(lab: Lab) -> list[Component]:
     return [Component("external", argv, probes.answers(namespace, "http://127.0.0.1/"), namespace)]
 
 
-def _has_link(namespace: str, link: str) -> bool:
-    return probes.succeeds([*netns.enter(namespace), "ip", "link", "show", link])()
-
-
 def _addresses(link: str, addresses: tuple[str, ...]) -> list[str]:
     # `brd +` is for IPv4, `nodad` for IPv6; neither family takes the other's word.
     words = (f"{address} nodad" if ":" in address else f"{address} brd +" for address in addresses)
     return [f"link set {link} up", *(f"addr replace {word} dev {link}" for word in words)]
-
-
-def _batch(namespace: str, commands: list[str]) -> None:
-    netns.run_in(namespace, ["ip", "-batch", "-"], stdin="\n".join(commands) + "\n")

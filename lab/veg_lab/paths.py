@@ -16,7 +16,9 @@ POSTGRES_BIN = Path("/usr/lib/postgresql/15/bin")
 # A dot separates the parts of a namespace's name, so no lab's name begins another one's namespaces.
 NAME = re.compile(r"[a-z][a-z0-9-]{0,9}")
 KUBERNETES_SOURCE = REPOSITORY / "lab" / "build" / "kubernetes"
-PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+RUNTIME_SOURCE = REPOSITORY / "lab" / "build" / "containerd"
+_CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+PROGRAMS = (*_CONTROL_PLANE, "kubelet", "containerd", "containerd-shim-runc-v2", "ctr")
 MANAGEMENT_ADDRESS = "10.250.0.1"
 
 
@@ -34,13 +36,23 @@ class Lab:
         return self.root / self.name
 
     @property
-    def kubernetes(self) -> Path:
-        """Where the control plane's programs are: given by the user, or downloaded or built into the cache.
+    def storage(self) -> Path:
+        """The disks of the lab's nodes, which `down` removes as well: on the file system of the cache."""
+        return self.cache / "nodes" / self.name
 
-        The usual `$KUBEBUILDER_ASSETS` has no controller manager and no scheduler, and is then not used.
+    @property
+    def cgroup(self) -> str:
+        """The path of the lab's cgroup below each controller."""
+        return f"veg-lab/{self.name}"
+
+    @property
+    def kubernetes(self) -> Path:
+        """Where Kubernetes' programs are: given by the user, or downloaded or built into the cache.
+
+        The usual `$KUBEBUILDER_ASSETS` has no controller manager, for one, and is then not used.
         """
         given = (Path(os.environ[name]) for name in ("KUBE_ASSETS", "KUBEBUILDER_ASSETS") if os.environ.get(name))
-        return next(filter(is_control_plane, given), self.cache / _kubernetes_build())
+        return next(filter(is_kubernetes, given), self.cache / _kubernetes_build())
 
     @property
     def ovn_tree(self) -> Path:
@@ -56,11 +68,6 @@ class Lab:
     def sb_remote(self) -> str:
         """OVN's southbound database."""
         return f"unix:{self.run}/ovn/sb.sock"
-
-    @property
-    def ovs_remote(self) -> str:
-        """Open vSwitch's own database."""
-        return f"unix:{self.run}/ovs/db.sock"
 
     def namespace(self, *parts: str) -> str:
         """The network namespace `<name>.<part>…`; without parts, that of the machine itself."""
@@ -98,8 +105,8 @@ class Lab:
         }
 
 
-def is_control_plane(directory: Path) -> bool:
-    """Whether all programs of Kubernetes' control plane that the lab runs are there."""
+def is_kubernetes(directory: Path) -> bool:
+    """Whether all programs of Kubernetes and of its container runtime that the lab runs are there."""
     return all((directory / program).exists() for program in PROGRAMS)
 
 
@@ -110,7 +117,7 @@ def _kubernetes_build() -> str:
     found = re.search(r"^\tk8s\.io/kubernetes v([0-9.]+)$", pinned, re.MULTILINE)
     if found is None:
         raise LabError(f"{KUBERNETES_SOURCE}/go.mod requires no k8s.io/kubernetes")
-    inputs = pinned + (KUBERNETES_SOURCE / "main.go").read_text()
+    inputs = pinned + (KUBERNETES_SOURCE / "main.go").read_text() + (RUNTIME_SOURCE / "go.mod").read_text()
     return f"kubernetes-{found[1]}-{hashlib.sha256(inputs.encode()).hexdigest()[:8]}"
 
 

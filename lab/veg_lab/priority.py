@@ -1,9 +1,10 @@
-"""Who goes before whom. One machine of the lab plays a kernel, the system daemons of a node, and pods.
+"""Who goes before whom. The machine of the lab plays the kernels and the system daemons of several nodes.
 
-On a real node nothing that starts starves the kernel's datapath, and a container has the share of CPU that it asked
-for. Here all of them are processes: without this table three interpreters that start keep OVN's BFD from running.
+On a real node nothing that starts starves the kernel's datapath. Here a process is the datapath: without this table
+three interpreters that start keep OVN's BFD from running.
 """
 
+import os
 import subprocess
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +19,6 @@ class Priority:
     real_time: bool = False
 
 
-ORDINARY: Final = Priority()
 # The datapath of a kernel; and OVN's ends of all BFD sessions, which are a thread of ovn-controller.
 _KERNEL: Final = Priority(-15, real_time=True)
 _SYSTEM: Final = Priority(-10)
@@ -30,27 +30,6 @@ DAEMONS: Final = {
     "ovn-sb": _SYSTEM,
     "ovn-northd": _SYSTEM,
 }
-# Containers, by the CPU that they ask for: the first line whose thousandths they reach.
-_CONTAINERS: Final = ((200, Priority(-12)), (100, ORDINARY), (0, Priority(5)))
-# What makes a pod ready goes after all pods that are.
-STARTING: Final = Priority(10)
-PROBE: Final = Priority(5)
-
-_UNITS_M: Final = {"n": 1e-6, "u": 1e-3, "m": 1.0}
-
-
-def of_container(cpu: str) -> Priority:
-    """The priority of a container whose `resources.requests.cpu` this is; empty for none."""
-    return next(priority for asked_m, priority in _CONTAINERS if cpu_m(cpu) >= asked_m)
-
-
-def cpu_m(quantity: str) -> float:
-    """A quantity of CPU in thousandths: `200m`, `0.2` or `2`."""
-    if not quantity:
-        return 0
-    if quantity[-1] in _UNITS_M:
-        return float(quantity[:-1]) * _UNITS_M[quantity[-1]]
-    return float(quantity) * 1000
 
 
 @dataclass(frozen=True)
@@ -75,6 +54,20 @@ def words(wanted: Priority, may: Permitted | None = None) -> list[str]:
     if wanted.nice == 0 or (wanted.nice < 0 and not may.first):
         return []
     return ["nice", "-n", str(wanted.nice)]
+
+
+def datapath_words(number: int, may: Permitted | None = None) -> list[str]:
+    """Words that run the switch of a node, by the node's number: all of its threads on one core, one after the other.
+
+    While its main thread takes the tunnels away and makes them again, as it does at every change of a link, no thread
+    of it may look at the flows: those that it looks at would be without a tunnel, and drop packets, until the next
+    look.
+    """
+    may = may or permitted()
+    if not may.real_time:
+        return words(DAEMONS["ovs-vswitchd"], may)
+    cores = sorted(os.sched_getaffinity(0))
+    return ["taskset", "--cpu-list", str(cores[number % len(cores)]), "chrt", "--fifo", "1"]
 
 
 def missing(may: Permitted | None = None) -> str:

@@ -40,6 +40,8 @@ class Component:
     # Postgres refuses to start while a backend of its killed predecessor is still leaving; ovn-controller has died of a
     # segmentation fault in its first second.
     attempts: int = 1
+    then: Callable[[], None] | None = None
+    """What is to be done each time that it has started and is ready."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,8 @@ def start(lab: Lab, component: Component) -> bool:
         if fresh:
             _spawn(lab, component)
         if _wait_ready(lab, component):
+            if fresh and component.then is not None:
+                component.then()
             return fresh
         if attempt < component.attempts and running(lab, component.name) is None:
             time.sleep(0.5)

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from veg_lab import control_plane, nats, netns, ovn, postgres
 from veg_lab.errors import LabError
+from veg_lab.nodes import inventory
 from veg_lab.paths import Lab
 
 
@@ -62,25 +63,38 @@ def _bus(lab: Lab) -> dict[str, str]:
 
 
 def _kubectl(lab: Lab, words: list[str]) -> NoReturn:
-    # The lab's pods have no kubelet to ask, so these are ours; with them, the document's commands run as they stand.
-    if words[:1] == ["exec"]:
-        _exec(lab, words[1:])
-    if words[:1] == ["logs"]:
-        _logs(lab, words[1:])
     become(lab, [*control_plane.kubectl(lab), *words], inside=False)
+
+
+def _exec(lab: Lab, words: list[str]) -> NoReturn:
+    _kubectl(lab, ["exec", *words])
 
 
 def _ovn(name: str, *connection: str) -> Callable[[Lab, list[str]], NoReturn]:
     def run(lab: Lab, words: list[str]) -> NoReturn:
-        places = {"nb": lab.nb_remote, "sb": lab.sb_remote, "ovs": lab.ovs_remote}
+        places = {"nb": lab.nb_remote, "sb": lab.sb_remote}
         argv = ovn.tool(lab, name, *(option.format(**places) for option in connection), *words)
         become(lab, argv, extra=ovn.environment(lab))
 
     return run
 
 
+def _of_node(name: str) -> Callable[[Lab, list[str]], NoReturn]:
+    """A program of Open vSwitch that speaks to the switch of the node that its first word names."""
+
+    def run(lab: Lab, words: list[str]) -> NoReturn:
+        if not words:
+            raise LabError(f"{name}: name a node first: {', '.join(node.name for node in inventory.nodes(lab))}")
+        node = inventory.find(lab, words[0])
+        remote = [f"--db={node.ovs_remote}"] if name == "ovs-vsctl" else []
+        argv = ovn.tool(lab, name, *remote, *words[1:])
+        become(lab, argv, extra=ovn.environment(lab, node.ovs_directory))
+
+    return run
+
+
 def _appctl(lab: Lab, words: list[str]) -> NoReturn:
-    target = "ovs-vswitchd"
+    target = "ovn-northd"
     if words[:1] in (["-t"], ["--target"]) and len(words) > 1:
         target, words = words[1], words[2:]
     socket = ovn.control_socket(lab, target) if "/" not in target else Path(target)
@@ -103,28 +117,15 @@ def _vegctl(lab: Lab, words: list[str]) -> NoReturn:
     become(lab, [sys.executable, "-m", "vegctl", *words], extra=environment | _bus(lab))
 
 
-def _exec(lab: Lab, words: list[str]) -> NoReturn:
-    # Loads the Kubernetes client: half a second that the other commands need not pay.
-    from veg_lab import pods  # noqa: PLC0415
-
-    pods.execute(lab, words)
-
-
-def _logs(lab: Lab, words: list[str]) -> NoReturn:
-    from veg_lab import pods  # noqa: PLC0415  as above
-
-    pods.logs(lab, words)
-
-
 PROGRAMS = {
-    "kubectl": Program("kubectl in the lab, as admin (exec works, too)", _kubectl),
-    "exec": Program("run a command in a container, as kubectl exec does", _exec),
+    "kubectl": Program("kubectl in the lab, as admin", _kubectl),
+    "exec": Program("kubectl exec", _exec),
     "nbctl": Program("ovn-nbctl", _ovn("ovn-nbctl", "--db={nb}")),
     "sbctl": Program("ovn-sbctl", _ovn("ovn-sbctl", "--db={sb}")),
     "ovn-trace": Program("ovn-trace", _ovn("ovn-trace", "--db={sb}")),
-    "ovs-vsctl": Program("ovs-vsctl", _ovn("ovs-vsctl", "--db={ovs}")),
-    "ovs-ofctl": Program("ovs-ofctl", _ovn("ovs-ofctl")),
-    "appctl": Program("ovs-appctl; -t COMPONENT names another daemon than ovs-vswitchd", _appctl),
+    "ovs-vsctl": Program("ovs-vsctl NODE …", _of_node("ovs-vsctl")),
+    "ovs-ofctl": Program("ovs-ofctl NODE …", _of_node("ovs-ofctl")),
+    "appctl": Program("ovs-appctl; -t COMPONENT names another daemon than ovn-northd", _appctl),
     "psql": Program("psql as veg_reader; --as ROLE, first, for another role", _psql),
     "nats": Program("look at the bus: streams, kv, sub SUBJECT", _nats),
     "vegctl": Program("our own command line", _vegctl),

@@ -1,32 +1,31 @@
-"""Our services, and the lab's stand-ins for kubelet and Kube-OVN: what they are started with."""
+"""Our services, and the lab's stand-ins for Kube-OVN: what they are started with."""
 
+import os
 import sys
-import time
 
-from veg_lab import control_plane, kube_ovn, nats, netns, probes, process
+from veg_lab import control_plane, image_store, kube_ovn, nats, netns, probes
 from veg_lab.mini_kube_ovn.behaviours import VARIABLE
 from veg_lab.nats import PORT
+from veg_lab.nodes.inventory import nodes
 from veg_lab.paths import MANAGEMENT_ADDRESS, Lab
 from veg_lab.process import Component
 
 AGENT_SECRET = "veg-gw-agent-nats"  # noqa: S105  the name of a Secret
 MANAGEMENT_NETWORK = "kube-system/veg-mgmt"
-GATEWAY_IMAGE = "veg-gw-agent:lab"
-_SETTLED_AFTER_S = 1.5
 _HEALTH_PORTS = {"watcher": 9101, "planner": 9102, "ovn-writer": 9103, "kube-writer": 9104}
 
 
 def helpers(lab: Lab) -> list[Component]:
     """The stand-ins. They come before our services: these expect a cluster that has nodes and subnets."""
     return [
-        _helper(lab, "mini-kube-ovn", "kube-ovn", _subnet_is_ready(lab)),
-        _helper(lab, "node-agent", "node-agent", _has_settled(lab, "node-agent")),
+        _helper(lab, "mini-kube-ovn", "mini_kube_ovn", _subnet_is_ready(lab)),
+        _helper(lab, "kube-ovn-cni", "cni", _serves_all(lab)),
     ]
 
 
-def _helper(lab: Lab, name: str, user: str, ready: probes.Probe) -> Component:
-    environment = {"KUBECONFIG": str(lab.kubeconfig(user)), VARIABLE: kube_ovn.behaviour(lab).name}
-    argv = (sys.executable, "-m", f"veg_lab.{name.replace('-', '_')}")
+def _helper(lab: Lab, name: str, module: str, ready: probes.Probe) -> Component:
+    environment = {"KUBECONFIG": str(lab.kubeconfig("kube-ovn")), VARIABLE: kube_ovn.behaviour(lab).name}
+    argv = (sys.executable, "-m", f"veg_lab.{module}")
     return Component(name, argv, ready, lab.namespace(), environment, ready_within_s=30.0)
 
 
@@ -37,14 +36,10 @@ def _subnet_is_ready(lab: Lab) -> probes.Probe:
     )
 
 
-def _has_settled(lab: Lab, name: str) -> probes.Probe:
-    """It has nothing to ask, but a mistake in its surroundings would have ended it by now."""
-
-    def probe() -> bool:
-        found = process.running(lab, name)
-        return found is not None and time.time() - found.since > _SETTLED_AFTER_S
-
-    return probe
+def _serves_all(lab: Lab) -> probes.Probe:
+    """Each node's runtime finds its plugin's daemon."""
+    sockets = [node.cni_socket for node in nodes(lab)]
+    return lambda: all(probes.listens(socket)() for socket in sockets)
 
 
 def components(lab: Lab) -> list[Component]:
@@ -52,15 +47,17 @@ def components(lab: Lab) -> list[Component]:
     kubernetes = {role: {"KUBECONFIG": str(lab.kubeconfig(role))} for role in ("watcher", "kube-writer")}
     planner = {
         "VEG_POSTGRES_URL": lab.postgres_url("veg_planner"),
-        "VEG_GATEWAY_IMAGE": GATEWAY_IMAGE,
+        "VEG_GATEWAY_IMAGE": image_store.reference("gw-agent"),
         "VEG_MANAGEMENT_NETWORK": MANAGEMENT_NETWORK,
         "VEG_AGENT_NATS_URL": f"nats://{MANAGEMENT_ADDRESS}:{PORT}",
         "VEG_AGENT_NATS_SECRET": AGENT_SECRET,
+        # Also where Kube-OVN makes the ports: its OVN has a patch, the lab's has not.
+        "VEG_BFD_RELAY": os.environ.get("VEG_BFD_RELAY", "on"),
     }
     return [
         _service(lab, "planner", planner),
         _service(lab, "watcher", kubernetes["watcher"]),
-        _service(lab, "ovn-writer", {"VEG_NB_REMOTE": lab.nb_remote}),
+        _service(lab, "ovn-writer", {"VEG_NB_REMOTE": lab.nb_remote, "VEG_SB_REMOTE": lab.sb_remote}),
         _service(lab, "kube-writer", kubernetes["kube-writer"]),
     ]
 

@@ -21,9 +21,8 @@ from veg_lab.mini_kube_ovn.names import (
     node_port,
 )
 from veg_lab.mini_kube_ovn.snapshot import Snapshot
-from veg_lab.mini_kube_ovn.vpcs import bfd_status, is_ready, wanted_bfd_port
+from veg_lab.mini_kube_ovn.vpcs import bfd_status, wanted_bfd_port
 
-NOT_READY_TAINT = "node.kubernetes.io/not-ready"
 # JSON numbers are exact up to here; an IPv6 subnet has more addresses than that.
 MAX_COUNT = 2**53
 
@@ -88,18 +87,11 @@ def _node_patches(snapshot: Snapshot, assignment: Assignment, chassis: Mapping[s
     join = snapshot.cluster.subnets.get(JOIN_SUBNET)
     for node in snapshot.objects["Node"]:
         name, lease = node["metadata"]["name"], assignment.nodes.get(node["metadata"]["name"])
-        body: Json = {}
         if lease is not None and join is not None:
             wanted = _node_annotations(name, lease, join, chassis.get(name))
             missing = _missing(node["metadata"].get("annotations") or {}, wanted)
-            body = {"metadata": {"annotations": missing}} if missing else {}
-        taints = node["spec"].get("taints") or []
-        kept = [taint for taint in taints if taint["key"] != NOT_READY_TAINT]
-        # The API server taints each new node; without a node lifecycle controller nobody else takes that away.
-        if kept != taints and is_ready(node):
-            body["spec"] = {"taints": kept or None}
-        if body:
-            yield Patch("Node", "", name, body)
+            if missing:
+                yield Patch("Node", "", name, {"metadata": {"annotations": missing}})
 
 
 def _node_annotations(node: str, lease: Lease, join: Subnet, chassis: str | None) -> dict[str, str]:

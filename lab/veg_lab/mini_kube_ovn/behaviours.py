@@ -37,7 +37,6 @@ class Behaviour:
     """Everything that depends on the version."""
 
     name: str
-    chassis_per_node: bool = True
     bfd_port_field: bool = True
     """Whether Vpc has spec.bfdPort and status.bfdPort at all."""
     makes_bfd_ports: bool = False
@@ -50,19 +49,18 @@ class Behaviour:
     """Of custom VPCs only."""
     deletes_port_groups_at_start: bool = False
     deletes_switches_at_start: Rows = Rows.NONE
-    """Those that no Subnet asks for, at the default flags of the version."""
+    """Those that no Subnet asks for, and routers that no Vpc asks for, at the default flags of the version."""
     finds_default_subnet: bool = False
     """A custom Vpc without spec.defaultSubnet gets its oldest one; else it has none."""
     own_gateways: OwnGateways | None = None
 
 
-# `reference` is the cluster of the document: nothing is done to anybody, and all nodes name the one chassis that is
-# alive. An HA group with more than one member runs no BFD session while no tunnel to another chassis is up, even if its
-# highest member lives: with a chassis per node only a group of that one alone has sessions.
+# `reference` is the cluster of the document: nothing is done to anybody. An HA group with more than one member runs no
+# BFD session while no tunnel to another chassis is up, even if its highest member lives.
 BEHAVIOURS: Mapping[str, Behaviour] = {
     each.name: each
     for each in (
-        Behaviour(DEFAULT, chassis_per_node=False, finds_default_subnet=True),
+        Behaviour(DEFAULT, finds_default_subnet=True),
         Behaviour(
             "1.13",
             bfd_port_field=False,

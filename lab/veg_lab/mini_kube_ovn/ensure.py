@@ -17,6 +17,7 @@ from veg_lab.mini_kube_ovn.sweep import (
     doomed_policy,
     doomed_port_group,
     doomed_route,
+    doomed_router,
     doomed_switch,
     route_key,
 )
@@ -71,6 +72,9 @@ class EnsureNorthbound(command.BaseCommand):  # type: ignore[misc] # ovsdbapp sh
         self._prune("Port_Group", {group.name for group in self._desired.port_groups})
         for row in list(self.api.tables["Logical_Switch"].rows.values()):
             if doomed_switch(row, self._desired.switches, self._occasion, self._behaviour):
+                row.delete()
+        for row in list(self.api.tables["Logical_Router"].rows.values()):
+            if doomed_router(row, self._desired.routers, self._occasion, self._behaviour):
                 row.delete()
         for row in list(self.api.tables["Port_Group"].rows.values()):
             if doomed_port_group(row, self._desired.port_groups, self._occasion, self._behaviour):

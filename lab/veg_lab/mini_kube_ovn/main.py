@@ -5,13 +5,12 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from veg_lab.mini_kube_ovn.annotate import patches
 from veg_lab.mini_kube_ovn.assign import Assignment, assign
 from veg_lab.mini_kube_ovn.behaviours import VARIABLE, Behaviour, named
-from veg_lab.mini_kube_ovn.bootstrap import BASE_NODES, base_objects
+from veg_lab.mini_kube_ovn.bootstrap import base_objects
 from veg_lab.mini_kube_ovn.chassis import ChassisError, SouthboundDatabase
 from veg_lab.mini_kube_ovn.cluster import (
     GATEWAY_KINDS,
@@ -69,7 +68,7 @@ class Controller:
         """One pass from the newest known state. Raises ClusterError, NorthboundError, ChassisError or NodeError."""
         snapshot = take({kind: store.objects(kind) for kind in store.kinds})
         assignment = assign(snapshot.cluster, self._ipam)
-        chassis = self._chassis([node.name for node in snapshot.cluster.nodes])
+        chassis = self._parts.southbound.of_nodes([node.name for node in snapshot.cluster.nodes])
         prints = fingerprints(snapshot)
         # The port before the annotation: a pod that is told its address must be able to use it.
         rows = northbound(snapshot, assignment, chassis, self._behaviour)
@@ -82,14 +81,6 @@ class Controller:
         if self._gateways is not None:
             self._gateways.run(snapshot, now)
         self._tell_failures(snapshot, assignment)
-
-    def _chassis(self, nodes: list[str]) -> Mapping[str, str]:
-        """Node -> the name of its chassis."""
-        present = self._parts.southbound.ensure(nodes)
-        if self._behaviour.chassis_per_node:
-            return present
-        # One for all.
-        return dict.fromkeys(nodes, present[BASE_NODES[0].name]) if BASE_NODES[0].name in present else {}
 
     def _tell_failures(self, snapshot: Snapshot, assignment: Assignment) -> None:
         """One Kubernetes Event for each pod and reason, not one for each try."""
@@ -113,7 +104,7 @@ def main() -> None:
     store = Store(api, kinds)
     store.start()
     northbound_database = NorthboundDatabase(os.environ.get("VEG_NB_REMOTE", lab.nb_remote), behaviour)
-    parts = Parts(northbound_database, SouthboundDatabase(lab.sb_remote), NodeNetworks(lab.name, lab.ovs_remote))
+    parts = Parts(northbound_database, SouthboundDatabase(lab.sb_remote), NodeNetworks(lab))
     controller = Controller(api, parts, behaviour)
     LOG.info("running as Kube-OVN %s", behaviour.name)
     if behaviour.own_gateways:

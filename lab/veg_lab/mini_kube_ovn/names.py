@@ -41,11 +41,6 @@ def bfd_port(vpc: str) -> str:
     return f"bfd@{vpc}"
 
 
-def chassis_name(node: str) -> str:
-    """Of a node that has no ovn-controller of its own. In a real cluster, too, it is never the node's name itself."""
-    return f"chassis-{node}"
-
-
 def router_port(vpc: str, subnet: str) -> str:
     return f"{vpc}-{subnet}"
 

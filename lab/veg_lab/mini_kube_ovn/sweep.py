@@ -62,6 +62,13 @@ def doomed_switch(row: Any, wanted: tuple[Switch, ...], occasion: Occasion, beha
     return _covers(behaviour.deletes_switches_at_start, row.external_ids)
 
 
+def doomed_router(row: Any, wanted: tuple[Router, ...], occasion: Occasion, behaviour: Behaviour) -> bool:
+    """Whether a router goes at a start: one that no Vpc asks for. The same flag decides about it and about switches."""
+    if not occasion.start or any(router.name == row.name for router in wanted):
+        return False
+    return _covers(behaviour.deletes_switches_at_start, row.external_ids)
+
+
 def _covers(rows: Rows, external_ids: Any) -> bool:
     match rows:
         case Rows.ALL:

@@ -8,7 +8,7 @@ from veg_lab.paths import Lab
 def test_every_process_has_one_name_and_a_place_in_the_order(lab: Lab) -> None:
     names = list(all_components(lab))
     assert names.index("kube-apiserver") > names.index("etcd")
-    assert {"planner", "watcher", "ovn-writer", "kube-writer", "node-agent", "mini-kube-ovn", "ovn-nb"} <= set(names)
+    assert {"planner", "watcher", "ovn-writer", "kube-writer", "kube-ovn-cni", "mini-kube-ovn", "ovn-nb"} <= set(names)
 
 
 def test_all_live_in_namespaces_of_the_lab(lab: Lab) -> None:

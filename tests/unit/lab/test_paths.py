@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from veg_lab.errors import LabError
-from veg_lab.paths import KUBERNETES_SOURCE, Lab, from_environment, source_directories
+from veg_lab.paths import KUBERNETES_SOURCE, PROGRAMS, Lab, from_environment, source_directories
 
 
 @pytest.mark.parametrize("name", ["Veg", "a.b", "-a", "eleven-long", "../up", "a b"])
@@ -29,7 +29,7 @@ def test_assets_are_used_only_when_complete(lab: Lab, monkeypatch: pytest.Monkey
     for program in ("etcd", "kube-apiserver", "kubectl"):  # what an envtest has
         (tmp_path / program).touch()
     assert lab.kubernetes.parent == lab.cache
-    for program in ("kube-controller-manager", "kube-scheduler"):
+    for program in PROGRAMS:
         (tmp_path / program).touch()
     assert lab.kubernetes == tmp_path
 

@@ -1,7 +1,7 @@
 """The Deployment of a gateway of Kube-OVN's own. No I/O.
 
-Its containers are what the lab's node agent can run: a shell in the place of the scripts of Kube-OVN's image. With BFD
-there is no speaker in it, since a session needs Kube-OVN's own OVN as well.
+Its containers are of an image that the lab's nodes have: a shell in the place of the scripts of Kube-OVN's image. With
+BFD there is no speaker in it, since a session needs Kube-OVN's own OVN as well.
 """
 
 import json
@@ -14,7 +14,7 @@ from veg_lab.mini_kube_ovn.model import Json
 from veg_lab.mini_kube_ovn.names import NETWORKS_ANNOTATION, OVN_PROVIDER, annotation
 
 HASH = "ovn.kubernetes.io/generate-hash"
-_IMAGE = "kube-ovn-vpc-nat-gateway:lab"
+_IMAGE = "localhost/veg/lab-client:dev"
 # What does not match a source of the other kind is masqueraded; run again after a restart of the pod's sandbox.
 _INIT = """set -eu
 sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1

@@ -42,7 +42,7 @@ def _vpc(name: str, **spec: Any) -> Json:
 def _node() -> Json:
     return {
         "metadata": {**_meta("kube-ovn-worker"), "annotations": {"ovn.kubernetes.io/ip_address": "100.64.0.3"}},
-        "spec": {"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]},
+        "spec": {},
         "status": {
             "addresses": [{"type": "InternalIP", "address": "172.18.0.2"}],
             "conditions": [{"type": "Ready", "status": "True"}],

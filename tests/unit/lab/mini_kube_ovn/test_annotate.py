@@ -69,9 +69,8 @@ def test_a_second_pass_writes_nothing(cluster: Callable[..., Any], pod: Callable
     assert writes(objects) == []
 
 
-def test_the_not_ready_taint_goes_from_a_ready_node(cluster: Callable[..., Any]) -> None:
+def test_a_node_is_told_its_port_and_its_chassis(cluster: Callable[..., Any]) -> None:
     node = next(p for p in writes(cluster()) if p.kind == "Node")
-    assert node.body["spec"] == {"taints": None}
     assert node.body["metadata"]["annotations"]["ovn.kubernetes.io/port_name"] == "node-kube-ovn-worker"
     assert node.body["metadata"]["annotations"]["ovn.kubernetes.io/chassis"] == "chassis-1"
 

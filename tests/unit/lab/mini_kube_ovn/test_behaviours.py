@@ -7,7 +7,7 @@ from veg_lab.mini_kube_ovn.behaviours import BEHAVIOURS, Behaviour, named
 def test_the_reference_is_the_default_and_does_nothing_to_anybody() -> None:
     found = named("")
     assert found is BEHAVIOURS["reference"]
-    assert found == Behaviour("reference", chassis_per_node=False, finds_default_subnet=True)
+    assert found == Behaviour("reference", finds_default_subnet=True)
 
 
 def test_an_unknown_version_is_refused_by_name() -> None:

@@ -6,7 +6,7 @@ import pytest
 from veg_lab.mini_kube_ovn.behaviours import BEHAVIOURS, named
 from veg_lab.mini_kube_ovn.desired import PortGroup, Router, RouterPort, Switch
 from veg_lab.mini_kube_ovn.occasion import Occasion
-from veg_lab.mini_kube_ovn.sweep import doomed_policy, doomed_port_group, doomed_route, doomed_switch
+from veg_lab.mini_kube_ovn.sweep import doomed_policy, doomed_port_group, doomed_route, doomed_router, doomed_switch
 from veg_lab.mini_kube_ovn.vpcs import Route
 
 OWN = Route("192.168.0.0/24", "192.168.0.1", "src-ip")
@@ -77,3 +77,12 @@ def test_a_start_deletes_switches_that_no_subnet_asks_for() -> None:
     assert versions(lambda each: doomed_switch(vendor, wanted, start, each)) == ["1.13", "1.14", "1.17"]
     assert versions(lambda each: doomed_switch(known, wanted, start, each)) == []
     assert versions(lambda each: doomed_switch(stub, wanted, Occasion(), each)) == []
+
+
+def test_a_start_deletes_routers_that_no_vpc_asks_for() -> None:
+    start, wanted = Occasion(start=True), (Router("vpc1", (), (), ()),)
+    relay = SimpleNamespace(name="bfd-relay@vpc1", external_ids={"vpc-egress-gateway.io/owner": "vpc1"})
+    known = SimpleNamespace(name="vpc1", external_ids={})
+    assert versions(lambda each: doomed_router(relay, wanted, start, each)) == ["1.14", "1.17"]
+    assert versions(lambda each: doomed_router(known, wanted, start, each)) == []
+    assert versions(lambda each: doomed_router(relay, wanted, Occasion(), each)) == []
