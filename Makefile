@@ -37,7 +37,7 @@ functional: setup ## Each service against a real Postgres, NATS, ovsdb-server, A
 	@$(PYTEST) tests/functional -n 3 --dist loadgroup -m "not timed"
 	@$(PYTEST) tests/functional -n 2 -m timed
 
-e2e: setup ## The whole system in two labs, with real packets (about 15 min, plus 5 when Kubernetes is to be built)
+e2e: setup ## The whole system in two labs, with real packets (about 20 min, plus 8 when Kubernetes and images are to be built)
 	@lab/lab assets
 	@$(PYTEST) tests/e2e -n 2 --dist loadfile -m "not timed"
 	@$(PYTEST) tests/e2e -m timed

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.clients import CLIENT_IMAGE
 from support.lab import Lab, LabCommandError, conditions, eventually, gateway_manifest
 from support.traffic import unbroken_ping
 
@@ -90,7 +91,7 @@ def test_a_missing_attachment_is_named_and_awaited(lab: Lab, bad: str) -> None:
 
 def test_a_deployment_of_somebody_else_is_not_overwritten(lab: Lab, bad: str) -> None:
     labels = {"app": "theirs"}
-    container = {"name": "theirs", "image": "lab/client", "command": ["sleep", "infinity"]}
+    container = {"name": "theirs", "image": CLIENT_IMAGE, "command": ["sleep", "infinity"]}
     theirs = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

@@ -200,7 +200,7 @@ def foreign_port(lab: Lab, other_vpc: str) -> Iterator[str]:
     port, group = "bfd@ports", "theirs"
     lab.nbctl("lrp-add", other_vpc, port, "0a:00:00:00:00:01", "10.255.0.9/32")
     lab.nbctl("ha-chassis-group-add", group)
-    lab.nbctl("ha-chassis-group-add-chassis", group, "lab", "7")
+    lab.nbctl("ha-chassis-group-add-chassis", group, f"chassis-{NODES[0]}", "7")
     (row,) = table(lab, "HA_Chassis_Group", "_uuid", condition=f"name={group}")
     lab.nbctl("set", "Logical_Router_Port", port, f"ha_chassis_group={row['_uuid']}")
     lab.nbctl("ls-add", "theirs", "--", "lsp-add", "theirs", "theirs-port")
@@ -225,7 +225,14 @@ def test_a_port_of_somebody_else_is_used_and_not_touched(lab: Lab, other_vpc: st
     subnets = {"apiVersion": "kubeovn.io/v1", "kind": "Subnet", "metadata": {"name": "guests"}}
     lab.apply(subnets | {"spec": {"vpc": other_vpc, "protocol": "IPv4", "cidrBlock": "192.168.49.0/24"}})
     policies = [{"snat": True, "subnets": ["guests"]}]
-    spec = {"internalSubnet": "guests", "externalSubnet": "macvlan1", "bfd": {"enabled": True}, "policies": policies}
+    spec: dict[str, Any] = {
+        "internalSubnet": "guests",
+        "externalSubnet": "macvlan1",
+        "bfd": {"enabled": True},
+        "policies": policies,
+    }
+    # No relay is made for it: without Kube-OVN's patches OVN hears only pods on the chassis that runs the port.
+    spec["nodeSelector"] = [{"matchLabels": {"kubernetes.io/hostname": NODES[0]}}]
     lab.apply(egress("guest", vpc=other_vpc, **spec))
     lab.ready("guest", 1)
     assert set(bfd.sessions(lab, "default/guest").values()) == {"up"}

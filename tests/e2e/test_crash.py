@@ -91,7 +91,7 @@ def remove(lab: Lab) -> None:
 
 
 def kill(lab: Lab, component: str, steady_pod: str) -> None:
-    """SIGKILL, then a start; the node agent starts a container again by itself."""
+    """SIGKILL, then a start; kubelet starts a container again by itself."""
     if component != "gw-agent":
         lab.call("kill", component)
         lab.call("start", component)

@@ -4,10 +4,12 @@ The tests of this module stand on each other, in this order.
 """
 
 import re
+import shlex
 import time
 from collections.abc import Iterator
 
 import pytest
+from support.clients import CLIENT_IMAGE
 from support.lab import Lab, eventually, example, gateway_manifest
 from support.traffic import unbroken_ping
 from support.vpcs import fetch
@@ -140,7 +142,9 @@ def test_a_capture_shows_the_documents_four_lines(lab: Lab, client: str) -> None
     external = lab.gateway("gateway1")["status"]["externalIPs"][0]
     source = lab.get("pod", client)["status"]["podIP"]
     words = ["tcpdump", "-l", "-i", "any", "-nn", "-c", "4", "icmp", "and", "host", SERVER]
-    with lab.background("exec", pod["metadata"]["name"], "-c", "gateway", "--", "timeout", "20", *words) as capture:
+    # In a shell, as the document types it.
+    shell = ["bash", "-c", f"{shlex.join(words)}; :"]
+    with lab.background("exec", pod["metadata"]["name"], "-c", "gateway", "--", *shell) as capture:
         assert capture.process.stdout is not None
         while "listening on any" not in capture.process.stdout.readline():
             assert capture.process.poll() is None, "tcpdump ended"
@@ -166,7 +170,7 @@ def test_scaling_to_two_loses_no_ping(lab: Lab, client: str) -> None:
 
 def test_both_gateways_carry_traffic_of_64_clients(lab: Lab) -> None:
     labels = {"app": "clients"}
-    container = {"name": "client", "image": "lab/client", "command": ["sleep", "infinity"]}
+    container = {"name": "client", "image": CLIENT_IMAGE, "command": ["sleep", "infinity"]}
     lab.apply(
         {
             "apiVersion": "apps/v1",

@@ -113,7 +113,7 @@ def test_tolerations(lab: Lab, create: Create) -> None:
 
 def test_resources_image_and_prefix(lab: Lab, create: Create) -> None:
     resources = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "96Mi"}}
-    image = "registry.example/veg-gw-agent:other"
+    image = "localhost/veg/gw-agent:other"
     create(resources=resources, image=image, prefix="egress-")
     status = lab.ready("placed", 1)["status"]
     assert status["workload"]["name"] == "egress-placed"

@@ -100,7 +100,7 @@ def edit(lab: Lab, shifting: dict[str, Any], **changes: object) -> Any:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"image": "registry.example/veg-gw-agent:other"},
+        {"image": "localhost/veg/gw-agent:other"},
         {"resources": {"requests": {"cpu": "20m", "memory": "50Mi"}, "limits": {"memory": "130Mi"}}},
         {},
     ],

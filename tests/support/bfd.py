@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from support.lab import Lab, eventually
@@ -40,7 +41,7 @@ def sessions(lab: Lab, gateway: str) -> dict[str, str]:
 
 def spoken(lab: Lab, pod: str) -> dict[str, Any]:
     """The first session of a pod of namespace default as its speaker tells it now."""
-    path = lab.run_directory / "pods" / "default" / pod / "volumes" / "shared" / "bfdd.sock"
+    path = Path(f"/proc/{lab.container_pid(pod, 'bfdd')}/root/run/veg-bfd/bfdd.sock")
     with socket.socket(socket.AF_UNIX) as made:
         made.settimeout(5)
         made.connect(str(path))

@@ -11,6 +11,7 @@ from typing import Any, Self
 from support.lab import Lab, eventually
 
 SERVER = "172.17.0.1"
+CLIENT_IMAGE = "localhost/veg/lab-client:dev"
 _ASK = Path(__file__).with_name("ask.py")
 
 
@@ -26,7 +27,7 @@ def client_pod(
         "spec": {
             **({"nodeName": node} if node else {}),
             "terminationGracePeriodSeconds": 0,
-            "containers": [{"name": "client", "image": "lab/client", "command": ["sleep", "infinity"]}],
+            "containers": [{"name": "client", "image": CLIENT_IMAGE, "command": ["sleep", "infinity"]}],
         },
     }
 

@@ -41,14 +41,15 @@ class LinkDown(Kill):
     def __init__(self, lab: Lab, pod: str) -> None:
         super().__init__(lab, pod)
         (inner,) = json.loads(self._in(self.namespace, "ip", "-j", "link", "show", "eth0"))
-        links = json.loads(self._in(lab.name, "ip", "-j", "link"))
+        self._node = f"{lab.name}.node.{lab.get('pod', pod)['spec']['nodeName']}"
+        links = json.loads(self._in(self._node, "ip", "-j", "link"))
         (self._outer,) = [link["ifname"] for link in links if link["ifindex"] == inner["link_index"]]
 
     def do(self) -> None:
-        self._in(self.lab.name, "ip", "link", "set", self._outer, "down")
+        self._in(self._node, "ip", "link", "set", self._outer, "down")
 
     def undo(self) -> None:
-        self._in(self.lab.name, "ip", "link", "set", self._outer, "up")
+        self._in(self._node, "ip", "link", "set", self._outer, "up")
 
 
 class Deaf(Kill):

@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -19,8 +20,6 @@ from veg_lab import control_plane, netns, ovn, paths
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "lab" / "examples"
 GATEWAY_LABEL = "ovn.kubernetes.io/vpc-egress-gateway"
-# The lab's pods have no kubelet to ask: the lab does these itself.
-_KUBECTL_OF_THE_LAB = ("exec", "logs")
 
 ResultT = TypeVar("ResultT")
 
@@ -94,8 +93,10 @@ class Lab:
             case ("nbctl", *rest):
                 argv = ovn.tool(self._made, "ovn-nbctl", f"--db={self._made.nb_remote}", *rest)
                 return [*netns.enter(self._made.namespace()), *argv], inside | ovn.environment(self._made)
-            case ("kubectl", verb, *rest) if verb not in _KUBECTL_OF_THE_LAB:
-                return control_plane.kubectl(self._made, verb, *rest), inside
+            case ("exec", *rest):
+                return control_plane.kubectl(self._made, "exec", *rest), inside
+            case ("kubectl", *rest):
+                return control_plane.kubectl(self._made, *rest), inside
             case _:
                 return self.command(*words), self.environment
 
@@ -182,11 +183,15 @@ class Lab:
         Raises:
             LookupError: it does not run now.
         """
-        record = self.run_directory / "pods" / "default" / pod / "containers" / f"{container}.json"
-        # The node agent writes 0 for one that is being started; a signal to that would be one to ourselves.
-        if not record.exists() or not (pid := int(json.loads(record.read_text())["pid"])):
-            raise LookupError(f"container {container} of pod {pod} does not run")
-        return pid
+        found = self.get("pod", pod)
+        statuses = found["status"].get("containerStatuses", [])
+        ids = [item["containerID"] for item in statuses if item["name"] == container and "running" in item["state"]]
+        tasks = "run/containerd/io.containerd.runtime.v2.task/k8s.io"
+        for name in ids:
+            node = self.run_directory / "nodes" / found["spec"]["nodeName"]
+            with suppress(FileNotFoundError):  # it ends at this moment
+                return int((node / tasks / name.removeprefix("containerd://") / "init.pid").read_text())
+        raise LookupError(f"container {container} of pod {pod} does not run")
 
     # OVN.
 

@@ -1,4 +1,4 @@
-"""The part of the independent checker that is about relays of BFD ports (docs/decisions/0016)."""
+"""The part of the independent checker that is about relays of BFD ports (docs/decisions/0017)."""
 
 from collections.abc import Iterator
 from typing import Any
