@@ -50,8 +50,13 @@ def traces() -> dict[str, set[str]]:
         "namespaces": set(re.findall(rf"^{NAME}\b\S*", read_command("ip", "netns", "list"), re.MULTILINE)),
         "interfaces": set(re.findall(r"^\d+: (\S+?)[@:]", read_command("ip", "-o", "link"), re.MULTILINE)),
         "mounts": {line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if NAME in line},
-        "files": {str(path) for path in Path("/run/veg-lab").glob(NAME)},
+        "files": {str(path) for path in (Path("/run/veg-lab") / NAME, demo_cache() / "nodes" / NAME) if path.exists()},
+        "cgroups": {str(path) for path in Path("/sys/fs/cgroup").glob(f"**/veg-lab/{NAME}")},
     }
+
+
+def demo_cache() -> Path:
+    return Path(os.environ.get("VEG_CACHE") or "/var/cache/vpc-egress-gateway")
 
 
 def read(path: Path) -> str:

@@ -44,11 +44,10 @@ def fetched(enter: list[str], port: int) -> str:
 
 
 def test_debug_adds_a_container_to_the_pods_network(lab: Lab, client: str) -> None:
-    words = ["debug", client, "-i", "--image=localhost/veg/lab-client:dev", "--image-pull-policy=Never", "--quiet"]
+    image = ["--image=localhost/veg/lab-client:dev", "--image-pull-policy=Never", "--container=looks", "--attach=false"]
     address = lab.get("pod", client)["status"]["podIP"]
-    # kubectl attaches when the container runs: what has ended by then was not heard.
-    look = "sleep 2; ip -o -4 address show eth0"
-    assert address in lab.kubectl(*words, "--", "sh", "-c", look, stdin="")
+    lab.kubectl("debug", client, *image, "--", "ip", "-o", "-4", "address", "show", "eth0")
+    eventually(lambda: address in lab.kubectl("logs", client, "-c", "looks"), 20, "it sees the pod's address")
 
 
 def test_a_pod_has_a_token_of_its_own(lab: Lab, client: str) -> None:
