@@ -10,11 +10,11 @@ from ovs.db import data, error, idl
 
 from veg_contracts.intent import NbRows
 from veg_contracts.names import OWNER_KEY
-from veg_ovn_writer import bfd_port, groups, snapshot, strange
+from veg_ovn_writer import bfd_port, groups, portless, snapshot, strange
 from veg_ovn_writer.differ import AmbiguousRowsError, Delete, Detach, Insert, Operation, Update, diff
 from veg_ovn_writer.errors import CannotApplyError, taken
 from veg_ovn_writer.replica import Replica
-from veg_ovn_writer.rows import fit
+from veg_ovn_writer.rows import fit, without_sessions
 from veg_ovn_writer.tables import BFD, PORT_GROUP, TABLES
 from veg_ovn_writer.tables.base import EXTERNAL_IDS, ROUTER, Columns, Table
 
@@ -33,10 +33,23 @@ class Counts:
     bfd_relay: str = ""
 
 
-def ensure(replica: Replica, txn: idl.Transaction, gateway: str, rows: NbRows) -> tuple[Counts, NbRows]:
+@dataclass(frozen=True, slots=True)
+class Ensured:
+    """What a command came to: the rows as they are now, and why sessions are not among them; empty where all are.
+
+    An older schema may lack an optional column, too. `lacking` are the router ports of those sessions.
+    """
+
+    counts: Counts
+    rows: NbRows
+    lacking: frozenset[str] = frozenset()
+    message: str = ""
+
+
+def ensure(replica: Replica, txn: idl.Transaction, gateway: str, rows: NbRows) -> Ensured:
     """Make the rows of `gateway` exactly `rows`, and have `nb_cfg` counted up if that changes anything.
 
-    Also the rows as they are now: an older schema may lack an optional column.
+    A session whose router port is not there is left out, with what refers to it (see `portless`).
 
     Raises:
         CannotApplyError: a router, table or column is not there, a value does not fit its column, or another one's row
@@ -47,6 +60,9 @@ def ensure(replica: Replica, txn: idl.Transaction, gateway: str, rows: NbRows) -
     rows = fit(rows, replica.lacking)
     if bfd_port.is_others(replica, gateway, rows.bfd_port):
         rows = NbRows(router=rows.router, bfd_port=rows.bfd_port)  # what leads to a relay of ours would lead nowhere
+    unknown = portless.left_out(replica, rows)
+    message, rows = portless.message(rows, unknown), without_sessions(rows, unknown)
+    ports = portless.ports_of(replica, gateway)
     try:
         operations = diff(gateway, rows, found)
     except AmbiguousRowsError as ambiguous:
@@ -64,12 +80,18 @@ def ensure(replica: Replica, txn: idl.Transaction, gateway: str, rows: NbRows) -
     on_router = rows.bfd_port is not None and not rows.bfd_port.peer_only
     router = _router(replica, rows.router) if on_router else None
     whose = bfd_port.ensure(replica, txn, gateway, router, rows.bfd_port)
+    portless.settle(replica, txn, rows, ports, written=any(_writes_session(operation) for operation in operations))
     # OVSDB carries this out on the server, together with the rows and only if there are any: two writers of nb_cfg
     # never get the same number, and the number confirms these very rows.
     replica.nb_global().increment("nb_cfg")
     relay = rows.bfd_port.relay if rows.bfd_port is not None and whose != bfd_port.FOREIGN else None
     relayed = ",".join(relay.networks) if relay is not None else ""
-    return dataclasses.replace(_count(operations), bfd_port=whose, bfd_relay=relayed), rows
+    counts = dataclasses.replace(_count(operations), bfd_port=whose, bfd_relay=relayed)
+    return Ensured(counts, rows, frozenset(unknown), message)
+
+
+def _writes_session(operation: Operation) -> bool:
+    return isinstance(operation, Insert | Update) and operation.table is BFD
 
 
 @dataclass(frozen=True, slots=True)

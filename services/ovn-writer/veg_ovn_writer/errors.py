@@ -12,6 +12,14 @@ class CannotApplyError(Exception):
     """Trying the same again is of no use. The message names the object, the field and the reason."""
 
 
+class PartlyAppliedError(Exception):
+    """All but the sessions of these router ports is done, and they can be made when the ports are there."""
+
+    def __init__(self, message: str, ports: frozenset[str]) -> None:
+        super().__init__(message)
+        self.ports = ports
+
+
 class NotNowError(Exception):
     """The connection or the lock is not there, or somebody else was faster: the same may succeed a moment later."""
 

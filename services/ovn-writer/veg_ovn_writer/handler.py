@@ -13,10 +13,10 @@ from nats.aio.msg import Msg
 
 from veg_contracts.commands import ChangeMembers, EnsureMembers, EnsureNb, part_of
 from veg_contracts.envelope import Envelope, MalformedMessageError, from_message
-from veg_ovn_writer import apply, bfd_port, groups, metrics, outcomes
+from veg_ovn_writer import apply, bfd_port, groups, metrics, outcomes, portless
 from veg_ovn_writer.confirm import Pending
 from veg_ovn_writer.drift import Ledger
-from veg_ovn_writer.errors import CannotApplyError, NotNowError, UnknownMembersError
+from veg_ovn_writer.errors import CannotApplyError, NotNowError, PartlyAppliedError, UnknownMembersError
 from veg_ovn_writer.nb import Commit, Nb
 from veg_ovn_writer.outcomes import Order
 from veg_ovn_writer.roster import Roster
@@ -71,6 +71,7 @@ class Handler:
         self._memory = memory
         self._publish = publish
         self._generations = Generations()
+        self._waiting: dict[str, tuple[Envelope, frozenset[str]]] = {}  # by gateway, with the router ports that lack
 
     async def handle(self, message: Msg) -> bool:
         """Whether the message is done with; False: it should come again."""
@@ -90,6 +91,23 @@ class Handler:
             return False
         return True
 
+    async def follow_ports(self) -> None:
+        """Carry out again what was told as failed for a router port, once that is there; nobody need send it again."""
+        while True:
+            await self._nb.ports_moved.wait()
+            self._nb.ports_moved.clear()
+            async with self.turn:
+                for command, ports in list(self._waiting.values()):
+                    await self._try_again(command, ports)
+
+    async def _try_again(self, command: Envelope, ports: frozenset[str]) -> None:
+        try:
+            if not await self._nb.read(lambda replica: portless.why_not(replica, ports)):
+                await self._carry_out(command)
+        except NotNowError as error:
+            # The planner sends it again by its own clock.
+            log.warning("command waits", command=command.id, gateway=command.data.gateway, reason=str(error))
+
     async def _carry_out(self, command: Envelope) -> None:
         order: Order = command.data
         newer = self._generations.newer_than(order)
@@ -98,9 +116,16 @@ class Handler:
         if newer is not None:
             await self._tell("refused", command, outcomes.refused(command, newer), known=newer)
             return
+        if isinstance(order, EnsureNb):
+            self._waiting.pop(order.gateway, None)
         try:
             with metrics.TRANSACT_S.time():
                 counts, commit = await self._apply(order)
+        except PartlyAppliedError as error:
+            self._generations.applied(order)
+            self._waiting[order.gateway] = (command, error.ports)
+            await self._tell("failed", command, outcomes.failed(command, str(error)), reason=str(error))
+            return
         except CannotApplyError as error:
             await self._tell("failed", command, outcomes.failed(command, str(error)), reason=str(error))
             return
@@ -119,15 +144,17 @@ class Handler:
         memory = self._memory
         match order:
             case EnsureNb():
-                (counts, rows), commit = await self._nb.transact(
+                made, commit = await self._nb.transact(
                     lambda replica, txn: apply.ensure(replica, txn, order.gateway, order.rows)
                 )
-                if counts.bfd_port == bfd_port.FOREIGN:
+                if made.counts.bfd_port == bfd_port.FOREIGN:
                     memory.ledger.left(order.gateway)
                 else:
-                    memory.ledger.wrote(order.gateway, rows)
+                    memory.ledger.wrote(order.gateway, made.rows)
                 memory.roster.keep(order)
-                return dataclasses.asdict(counts), commit
+                if made.lacking:
+                    raise PartlyAppliedError(made.message, made.lacking)
+                return dataclasses.asdict(made.counts), commit
             case EnsureMembers():
                 moves, commit = await self._nb.transact(lambda replica, txn: groups.ensure(replica, txn, order))
                 memory.roster.replace(order)

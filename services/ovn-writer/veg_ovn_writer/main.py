@@ -16,6 +16,7 @@ from veg_ovn_writer.drift import Ledger
 from veg_ovn_writer.handler import Handler, Memory
 from veg_ovn_writer.member_watch import MemberWatch
 from veg_ovn_writer.nb import Nb
+from veg_ovn_writer.port_watch import PortWatch
 from veg_ovn_writer.probe import Probe
 from veg_ovn_writer.replica import Standing
 from veg_ovn_writer.roster import Roster
@@ -54,21 +55,32 @@ async def work(settings: OvnWriterSettings, health: Health, _: asyncio.Event) ->
     """Write and watch until cancelled."""
     nb = Nb(settings.nb_remote, settings.transact_timeout_s)
     southbound = Southbound(settings.sb_remote, nb.confirmed.set) if settings.sb_remote else None
-    client = await bus.connect(settings, ROLE)
     try:
-        work = (_report(nb, health), _write_and_watch(nb, southbound, settings, bus.jetstream(client)))
+        work = (_report(nb, health), _guard(nb), _serve(settings, nb, southbound))
         await tasks.together(*work, again_s=tasks.OUTER_AGAIN_S)
     finally:
         await nb.close()
         if southbound is not None:
             await southbound.close()
+
+
+async def _guard(nb: Nb) -> None:
+    """Stay connected to the database, and keep ovn-northd alive: that needs no bus, also not at a start."""
+    await nb.connect()
+    await PortWatch(nb).run()
+
+
+async def _serve(settings: OvnWriterSettings, nb: Nb, southbound: Southbound | None) -> None:
+    client = await bus.connect(settings, ROLE)
+    try:
+        await _write_and_watch(nb, southbound, settings, bus.jetstream(client))
+    finally:
         await client.close()
 
 
 async def _write_and_watch(
     nb: Nb, southbound: Southbound | None, settings: OvnWriterSettings, js: JetStreamContext
 ) -> None:
-    await nb.connect()
     publish = partial(bus.publish, js)
     memory = Memory(Ledger(), Roster(), Pending())
     handler = Handler(nb, memory, publish)
@@ -76,6 +88,7 @@ async def _write_and_watch(
     chassis = ChassisWatch(settings.chassis_silent_after_s, follows=southbound is not None)
     await tasks.together(
         RowWatch(nb, memory.ledger, handler.turn, publish).run(),
+        handler.follow_ports(),
         MemberWatch(nb, memory.roster, handler.turn, publish).run(),
         sessions.run(),
         sessions.follow_flows(),

@@ -12,6 +12,7 @@ SILENT = Gauge("veg_ovn_writer_chassis_silent", "Chassis that are left out of co
 SOUTHBOUND = Gauge(
     "veg_ovn_writer_southbound_followed", "1 while the chassis are followed; 0: hv_cfg alone says what is programmed"
 )
+PORTLESS = Counter("veg_ovn_writer_portless_total", "BFD rows of ours removed, since their router port was gone")
 MEMBERS_DRIFT = Counter(
     "veg_ovn_writer_members_drift_total", "Port groups of ours in which somebody else changed ports"
 )

@@ -41,7 +41,8 @@ class Nb:
     """The Northbound database, as far as this service needs it.
 
     `serving` is set while we are connected, hold the lock and have a complete copy; `idle` while not. `rows_changed`
-    is set when our rows may have changed, `members_changed` when port groups or ports have, `confirmed` when NB_Global
+    is set when our rows may have changed, `members_changed` when port groups or ports have, `ports_changed`
+    and `ports_moved` when router ports may have (two, since two wait for it), `confirmed` when NB_Global
     has; whoever waits for them clears them. `sessions` has each change of a BFD session, and all of them at each start.
     """
 
@@ -49,6 +50,7 @@ class Nb:
         self.standing = Standing.LOST
         self.serving, self.idle = asyncio.Event(), asyncio.Event()
         self.rows_changed, self.members_changed, self.confirmed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.ports_changed, self.ports_moved = asyncio.Event(), asyncio.Event()
         self.sessions: asyncio.Queue[SessionRow | tuple[SessionRow, ...]] = asyncio.Queue()
         self.idle.set()
         self._remote = remote
@@ -116,10 +118,15 @@ class Nb:
             standing=later(self._stand),
             rows=later(self.rows_changed.set),
             members=later(self.members_changed.set),
+            ports=later(self._ports),
             confirmed=later(self.confirmed.set),
             session=later(self.sessions.put_nowait),
             all_sessions=later(self.sessions.put_nowait),
         )
+
+    def _ports(self) -> None:
+        self.ports_changed.set()
+        self.ports_moved.set()
 
     def _stand(self, standing: Standing) -> None:
         log.info("northbound", standing=standing.value)
@@ -129,6 +136,7 @@ class Nb:
             self.serving.set()
             self.rows_changed.set()
             self.members_changed.set()
+            self._ports()
             self.confirmed.set()
         else:
             self.serving.clear()

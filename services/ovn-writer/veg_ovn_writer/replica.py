@@ -30,6 +30,7 @@ _BACKOFF_MS: Final = 1000
 
 _GLOBAL_COLUMNS: Final = ("nb_cfg", "sb_cfg", "hv_cfg")
 ROUTER_PORT: Final = "Logical_Router_Port"
+ENABLED: Final = "enabled"
 GROUP: Final = "HA_Chassis_Group"
 CHASSIS: Final = "HA_Chassis"
 SWITCH: Final = "Logical_Switch"
@@ -39,7 +40,13 @@ BFD_PORT_COLUMNS: Final = {
     GROUP: ("name", "ha_chassis", EXTERNAL_IDS),
     CHASSIS: ("chassis_name", "priority", EXTERNAL_IDS),
     SWITCH: ("name", EXTERNAL_IDS),
-    ROUTER: ("name", PORTS, EXTERNAL_IDS),
+    ROUTER: ("name", PORTS, ENABLED, EXTERNAL_IDS),
+}
+# What decides whether a BFD row has a router port that northd knows.
+_PORT_COLUMNS: Final = {
+    ROUTER_PORT: {"name", "mac"},
+    ROUTER: {PORTS, ENABLED},
+    BFD.name: {"logical_port", EXTERNAL_IDS},
 }
 
 log = logs.get("replica")
@@ -72,6 +79,7 @@ class Signals:
     standing: Callable[[Standing], None]
     rows: Callable[[], None]
     members: Callable[[], None]
+    ports: Callable[[], None]
     confirmed: Callable[[], None]
     session: Callable[[SessionRow], None]
     all_sessions: Callable[[tuple[SessionRow, ...]], None]
@@ -134,8 +142,9 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
         name, gone = row._table.name, event == idl.ROW_DELETE  # noqa: SLF001  # as the library's own event handlers do
         if name == BFD.name:
             self._tell_session(row, updates, gone=gone)
-        if name in self._names:
-            self._index(self._names[name], row, updates, gone=gone)
+        self._index(row, updates, gone=gone)
+        if _concerns_ports(row, updates, gone=gone):
+            self._signals.ports()
         if name == ROUTE.name and self._note_strange(row, gone=gone):
             self._signals.rows()
         if name == NB_GLOBAL:
@@ -175,7 +184,10 @@ class Replica(OvsdbIdl):  # type: ignore[misc]  # the library is untyped
         rows = self.tables[BFD.name].rows.values() if self.has(BFD) else ()
         return tuple(_session(row, owner, _status(row)) for row in rows if (owner := row.external_ids.get(OWNER_KEY)))
 
-    def _index(self, names: dict[str, UUID], row: idl.Row, updates: idl.Row | None, *, gone: bool) -> None:
+    def _index(self, row: idl.Row, updates: idl.Row | None, *, gone: bool) -> None:
+        names = self._names.get(row._table.name)  # noqa: SLF001  # as in `notify`
+        if names is None:
+            return
         for name in (row.name, getattr(updates, "name", "")):
             if names.get(name) == row.uuid:
                 del names[name]
@@ -289,6 +301,14 @@ def _is_bfd_port(row: idl.Row) -> bool:
     """A router port, or its peer. Also one that is not ours: where it goes, ours may come."""
     named = row._table.name in (ROUTER_PORT, PORT)  # noqa: SLF001  # as in `notify`
     return named and str(row.name).startswith((bfd_port(""), bfd_relay("")))
+
+
+def _concerns_ports(row: idl.Row, updates: idl.Row | None, *, gone: bool) -> bool:
+    """Whether a BFD row may have lost or got its router port, or one may have come for which there is none."""
+    name = row._table.name  # noqa: SLF001  # as in `notify`
+    if name not in _PORT_COLUMNS or (name == BFD.name and gone):
+        return False
+    return updates is None or not updates._data.keys().isdisjoint(_PORT_COLUMNS[name])  # noqa: SLF001
 
 
 def _is_only(updates: idl.Row | None, column: str) -> bool:

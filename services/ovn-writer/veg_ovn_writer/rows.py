@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -42,6 +42,24 @@ def fit(rows: NbRows, lacking: Mapping[str, frozenset[str]]) -> NbRows:
         gaps = lacking.get(table.name, frozenset())
         fields[table.field] = tuple(table.without(value, gaps) for value in getattr(rows, table.field))
     return NbRows(router=rows.router, bfd_port=rows.bfd_port, **fields)
+
+
+def without_sessions(rows: NbRows, ports: Collection[str]) -> NbRows:
+    """The same rows without the BFD sessions of these router ports, and without references to them."""
+    gone = {session.dst_ip for session in rows.sessions if session.logical_port in ports}
+    if not gone:
+        return rows
+    return msgspec.structs.replace(
+        rows,
+        sessions=tuple(session for session in rows.sessions if session.dst_ip not in gone),
+        policies=tuple(
+            msgspec.structs.replace(policy, bfd_sessions=tuple(ip for ip in policy.bfd_sessions if ip not in gone))
+            for policy in rows.policies
+        ),
+        static_routes=tuple(
+            msgspec.structs.replace(route, bfd="" if route.bfd in gone else route.bfd) for route in rows.static_routes
+        ),
+    )
 
 
 def wanted(rows: NbRows) -> Observed:

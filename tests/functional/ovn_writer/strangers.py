@@ -82,11 +82,11 @@ class Strangers:
         yield from self._on_router("Logical_Router_Static_Route", row, "static_routes")
 
     def _session(self) -> Iterator[Operation]:
-        """With our BFD port too, but with other peers: a pair can exist only once."""
+        """Of router ports that are not ours: one that names ours is in the way when that goes (test_portless)."""
         number = self._next()
         ids = self._ids(self._random.choice(self._gateways), "4")
         row = {
-            "logical_port": f"bfd@{self._random.choice(self._routers)}",
+            "logical_port": f"bfd@theirs-{self._random.choice(self._routers)}",
             "dst_ip": f"192.168.{number // 250 + 100}.{number % 250 + 1}",
             "detect_mult": 3,
             "min_rx": 1000,

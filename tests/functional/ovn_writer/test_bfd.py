@@ -45,6 +45,12 @@ def router(nb: Ovsdb) -> None:
     nb.nbctl("lr-add", ROUTER)
 
 
+@pytest.fixture
+def port(nb: Ovsdb) -> None:
+    """Somebody's BFD port: there is no session without one."""
+    nb.nbctl("lrp-add", ROUTER, PORT, "00:00:00:00:00:01", "10.255.255.255/32")
+
+
 def apply(bus: Bus, generation: int, rows: NbRows, gateway: str = GATEWAY) -> Any:
     bus.send(command(generation, rows, gateway))
     return bus.wait_event(f"uid-{gateway}/{generation}/nb/applied")
@@ -60,6 +66,7 @@ def set_status(nb: Ovsdb, peer: str, status: str) -> None:
     nb.nbctl("set", "BFD", str(uuid), f"status={status}")
 
 
+@pytest.mark.usefixtures("port")
 def test_sessions_are_as_the_document_shows_them_and_others_refer_to_them(nb: Ovsdb, bus: Bus) -> None:
     apply(bus, 1, WATCHED)
     found = {row["dst_ip"]: row for row in nb.rows("BFD")}
@@ -84,6 +91,7 @@ def test_sessions_are_as_the_document_shows_them_and_others_refer_to_them(nb: Ov
     assert len(row["bfd_sessions"]) == 2
 
 
+@pytest.mark.usefixtures("port")
 def test_timers_change_in_place_and_all_of_it_goes(nb: Ovsdb, bus: Bus) -> None:
     apply(bus, 1, WATCHED)
     before = {row["dst_ip"]: row["_uuid"] for row in nb.rows("BFD")}
@@ -98,6 +106,7 @@ def test_timers_change_in_place_and_all_of_it_goes(nb: Ovsdb, bus: Bus) -> None:
     assert nb.rows("Logical_Router_Static_Route") == []
 
 
+@pytest.mark.usefixtures("port")
 def test_a_reference_that_somebody_cuts_is_drift_and_repaired(nb: Ovsdb, bus: Bus) -> None:
     apply(bus, 1, WATCHED)
     (uuid,) = [row["_uuid"] for row in nb.rows("Logical_Router_Static_Route") if row["nexthop"] == ONE]
@@ -109,6 +118,7 @@ def test_a_reference_that_somebody_cuts_is_drift_and_repaired(nb: Ovsdb, bus: Bu
     assert all(row["bfd"] for row in nb.rows("Logical_Router_Static_Route"))
 
 
+@pytest.mark.usefixtures("port")
 def test_a_session_of_another_one_is_named_and_left_alone(nb: Ovsdb, bus: Bus) -> None:
     nb.nbctl("create", "BFD", f"logical_port={PORT}", f'dst_ip="{ONE}"', "external_ids:owner=somebody")
     bus.send(command(1, WATCHED))
@@ -118,6 +128,7 @@ def test_a_session_of_another_one_is_named_and_left_alone(nb: Ovsdb, bus: Bus) -
     assert len(nb.rows("BFD")) == 1
 
 
+@pytest.mark.usefixtures("port")
 @pytest.mark.timed
 def test_what_becomes_of_a_session_is_told_at_once_and_once(nb: Ovsdb, bus: Bus) -> None:
     apply(bus, 1, WATCHED)
@@ -132,6 +143,7 @@ def test_what_becomes_of_a_session_is_told_at_once_and_once(nb: Ovsdb, bus: Bus)
     wait_for("session to be gone", lambda: changes(bus)[-1] == ("down", ""))
 
 
+@pytest.mark.usefixtures("port")
 def test_a_new_writer_tells_how_sessions_stand(nb: Ovsdb, bus: Bus, writer: Writer, make_writer: Any) -> None:
     apply(bus, 1, WATCHED)
     set_status(nb, ONE, "up")
@@ -319,6 +331,7 @@ def test_a_port_of_ours_is_handed_over_and_its_peer_stays(nb: Ovsdb, bus: Bus) -
     assert [row for row in kept if row[0] not in ours] == rows()
 
 
+@pytest.mark.usefixtures("port")
 def test_a_session_that_others_refer_to_goes_all_the_same(nb: Ovsdb, bus: Bus) -> None:
     apply(bus, 1, WATCHED)
     nb.nbctl("--policy=dst-ip", "lr-route-add", ROUTER, "10.9.0.0/16", ONE)
@@ -331,6 +344,7 @@ def test_a_session_that_others_refer_to_goes_all_the_same(nb: Ovsdb, bus: Bus) -
     assert (left["_uuid"], left["bfd"]) == (theirs, [])
 
 
+@pytest.mark.usefixtures("port")
 def test_k2_a_session_that_lost_its_owner_is_ours_when_somebody_says_so_and_told_of(nb: Ovsdb, bus: Bus) -> None:
     apply(bus, 1, WATCHED)
     (uuid,) = [row["_uuid"] for row in nb.rows("BFD") if row["dst_ip"] == ONE]
@@ -346,6 +360,7 @@ def test_k2_a_session_that_lost_its_owner_is_ours_when_somebody_says_so_and_told
     wait_for("session down", lambda: changes(bus)[-1:] == [("init", "down")])
 
 
+@pytest.mark.usefixtures("port")
 @pytest.mark.slow
 def test_sessions_that_change_together_are_all_told_each_in_its_order(nb: Ovsdb, bus: Bus) -> None:
     peers = [f"192.168.0.{number}" for number in range(2, 34)]
@@ -360,6 +375,7 @@ def test_sessions_that_change_together_are_all_told_each_in_its_order(nb: Ovsdb,
         assert [status for _, status in changes(bus, peer)] == ["init", *wanted]
 
 
+@pytest.mark.usefixtures("port")
 def test_it_is_told_when_the_chassis_have_the_flows_of_a_session_that_went_down(nb: Ovsdb, bus: Bus) -> None:
     apply(bus, 1, WATCHED)
     for status in ("up", "down"):

@@ -74,7 +74,7 @@ def test_a_relay_is_behind_the_stub_switch_and_the_way_there_goes_by_the_port(nb
         assert "vendor" not in row["external_ids"], "Kube-OVN removes what is of its vendor and unknown"
     routes = {row["ip_prefix"]: row for row in nb.rows("Logical_Router_Static_Route")}
     assert routes.keys() == {f"{IPS[0]}/32", f"{IPS[1]}/128"}
-    for ip, row in zip(IPS, routes.values(), strict=True):
+    for ip, (_, row) in zip(IPS, sorted(routes.items()), strict=True):
         assert (row["nexthop"], row["output_port"], row["policy"], row["bfd"]) == (ip, PORT, "dst-ip", [])
     policies = [(row["match"], row["action"]) for row in nb.rows("Logical_Router_Policy") if row["priority"] == 31500]
     assert sorted(policies) == [

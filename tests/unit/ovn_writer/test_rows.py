@@ -2,13 +2,14 @@
 
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veg_contracts.intent import BfdRouterPort, NbRows, RoutePolicy, StaticRoute
+from veg_contracts.intent import BfdRouterPort, BfdSession, NbRows, RoutePolicy, StaticRoute
 from veg_contracts.names import OWNER_KEY, owner_ids
-from veg_ovn_writer.rows import canonical, fit, is_owner, observed, wanted, with_bfd_port
+from veg_ovn_writer.rows import canonical, fit, is_owner, observed, wanted, with_bfd_port, without_sessions
 from veg_ovn_writer.tables import PORT_GROUP, TABLES
 from veg_ovn_writer.tables.base import FoundRow
 
@@ -118,3 +119,19 @@ def test_a_bfd_port_stands_with_what_hangs_on_its_router_and_first_where_it_hang
     assert with_bfd_port((a, b), "", port) == (NbRows(router="a", policies=(SORTED,), bfd_port=port), b)
     assert with_bfd_port((a,), "b", port) == (a, NbRows(router="b", bfd_port=port))
     assert with_bfd_port((), "", port) == (NbRows(bfd_port=port),)
+
+
+def test_sessions_of_a_port_are_left_out_with_what_refers_to_them() -> None:
+    def session(port: str, peer: str) -> BfdSession:
+        return BfdSession(family="4", logical_port=port, dst_ip=peer, min_rx=1, min_tx=1, detect_mult=3)
+
+    policy = msgspec.structs.replace(SORTED, bfd_sessions=("a", "b"))
+    routes = tuple(msgspec.structs.replace(ROUTE, nexthop=peer, bfd=peer) for peer in ("a", "b"))
+    rows = NbRows(
+        router="r", policies=(policy,), static_routes=routes, sessions=(session("gone", "a"), session("here", "b"))
+    )
+    left = without_sessions(rows, {"gone"})
+    assert left.sessions == (session("here", "b"),)
+    assert (left.policies[0].nexthops, left.policies[0].bfd_sessions) == (("a", "b"), ("b",))
+    assert [(route.nexthop, route.bfd) for route in left.static_routes] == [("a", ""), ("b", "b")]
+    assert without_sessions(rows, {"other"}) is rows
