@@ -61,16 +61,9 @@ def _in_parallel(jobs: Sequence[Callable[[Lab], None]], lab: Lab) -> None:
         future.result()
 
 
-def start(lab: Lab, component: Component) -> None:
-    """Start one component and say so."""
-    began = time.monotonic()
-    word = "started" if process.start(lab, component) else "runs already"
-    say(f"{component.name}: {word} ({time.monotonic() - began:.1f} s)")
-
-
 def _start_each(lab: Lab, wanted: Sequence[Component]) -> None:
     for component in wanted:
-        start(lab, component)
+        process.start_aloud(lab, component)
 
 
 def _start_together(lab: Lab, wanted: Sequence[Component]) -> None:
@@ -100,7 +93,7 @@ def _start_nats(lab: Lab) -> None:
     changed = nats.prepare(lab)
     [server] = nats.components(lab)
     before = process.running(lab, server.name)
-    start(lab, server)
+    process.start_aloud(lab, server)
     if changed and before is not None:
         process.send(before.pid, signal.SIGHUP)
 

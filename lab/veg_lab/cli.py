@@ -130,7 +130,7 @@ def _start(lab: Lab, options: argparse.Namespace) -> int:
     require_up(lab)
     with exclusive(lab):
         for component in components:
-            bringup.start(lab, component)
+            process.start_aloud(lab, component)
     return 0
 
 

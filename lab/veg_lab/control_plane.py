@@ -2,15 +2,13 @@
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from veg_lab import netns, probes
-from veg_lab.paths import Lab
+from veg_lab.paths import MACHINE_ADDRESS, Lab
 from veg_lab.process import Component
 
 API_SERVER = "https://127.0.0.1:6443"
-# How nodes reach it.
-_ADDRESS = "172.18.0.1"
 _ETCD = "http://127.0.0.1:2379"
 # User -> its group. The controller manager acts for all controllers, so it may do everything.
 USERS = {
@@ -61,7 +59,7 @@ def _make_keys(lab: Lab) -> None:
         ("-keyout", f"{pki}/apiserver.key", "-out", f"{pki}/apiserver.crt"),
     )
     netns.run(["openssl", "req", "-x509", *curve, *ca, "-subj", "/CN=veg-lab"])
-    names = f"subjectAltName=IP:127.0.0.1,IP:{_ADDRESS},DNS:localhost,DNS:kubernetes.default.svc"
+    names = f"subjectAltName=IP:127.0.0.1,IP:{MACHINE_ADDRESS},DNS:localhost,DNS:kubernetes.default.svc"
     signer = ("-CA", f"{pki}/ca.crt", "-CAkey", f"{pki}/ca.key", "-addext", "basicConstraints=CA:FALSE")
     netns.run(["openssl", "req", "-x509", *curve, *server, *signer, "-subj", "/CN=kube-apiserver", "-addext", names])
     client = ("-keyout", f"{pki}/kubelet-client.key", "-out", f"{pki}/kubelet-client.crt", *signer)
@@ -85,21 +83,26 @@ def _write_kubeconfig(lab: Lab, user: str, token: str) -> None:
     path = lab.kubeconfig(user)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)
-    cluster = {"server": API_SERVER, "certificate-authority": f"{lab.run}/pki/ca.crt"}
+    path.write_text(kubeconfig(lab, API_SERVER, user, {"token": token}))
+
+
+def kubeconfig(lab: Lab, server: str, user: str, credentials: Mapping[str, str]) -> str:
+    """The text of a kubeconfig by which a user reaches the API server under this URL."""
+    cluster = {"server": server, "certificate-authority": f"{lab.run}/pki/ca.crt"}
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": lab.name, "cluster": cluster}],
-        "users": [{"name": user, "user": {"token": token}}],
+        "users": [{"name": user, "user": credentials}],
         "contexts": [{"name": lab.name, "context": {"cluster": lab.name, "user": user}}],
         "current-context": lab.name,
     }
-    path.write_text(json.dumps(config, indent=1) + "\n")  # JSON is YAML
+    return json.dumps(config, indent=1) + "\n"  # JSON is YAML
 
 
 def api_server_url() -> str:
     """The API server as the nodes reach it."""
-    return f"https://{_ADDRESS}:6443"
+    return f"https://{MACHINE_ADDRESS}:6443"
 
 
 def components(lab: Lab) -> list[Component]:
@@ -132,7 +135,7 @@ def _api_server(lab: Lab) -> Component:
         "--bind-address=0.0.0.0",
         "--secure-port=6443",
         # The lab has no default route to guess an address from, and nobody looks up the `kubernetes` service.
-        f"--advertise-address={_ADDRESS}",
+        f"--advertise-address={MACHINE_ADDRESS}",
         "--endpoint-reconciler-type=none",
         f"--tls-cert-file={pki}/apiserver.crt",
         f"--tls-private-key-file={pki}/apiserver.key",

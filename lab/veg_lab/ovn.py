@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from veg_lab import netns, priority, probes
-from veg_lab.paths import Lab
+from veg_lab.paths import MACHINE_ADDRESS, Lab
 from veg_lab.process import Component
 from veg_lab.progress import step
 
-# Where the nodes reach the southbound database.
-_SOUTHBOUND = "172.18.0.1:6642"
+# Where the nodes reach the southbound database, at the machine's address.
+_SOUTHBOUND_PORT = 6642
 # Daemons write to stderr, which is their log file; nothing goes to syslog.
 LOGGING = ("-vconsole:info", "-vsyslog:off", "-vfile:off")
 _PATHS = {"ovsdb-server": "usr/sbin", "ovs-vswitchd": "usr/lib/openvswitch-switch"}
@@ -48,6 +48,11 @@ def ovs_directory(lab: Lab, node: str) -> Path:
     return lab.run / "nodes" / node / "run" / "openvswitch"
 
 
+def chassis_name(node: str) -> str:
+    """In a real cluster, too, it is never the node's name itself."""
+    return f"chassis-{node}"
+
+
 def vsctl(lab: Lab, node: str, *arguments: str) -> list[str]:
     """Words that run ovs-vsctl against a node's switch."""
     return tool(lab, "ovs-vsctl", f"--db=unix:{ovs_directory(lab, node)}/db.sock", *arguments)
@@ -63,12 +68,12 @@ def control_socket(lab: Lab, component: str) -> Path:
 
 def southbound_of_nodes() -> str:
     """The southbound database as the nodes reach it."""
-    return f"tcp:{_SOUTHBOUND}"
+    return f"tcp:{MACHINE_ADDRESS}:{_SOUTHBOUND_PORT}"
 
 
 def components(lab: Lab) -> list[Component]:
     """The two databases and northd, in the order of their start."""
-    listen = f"--remote=ptcp:{_SOUTHBOUND.partition(':')[2]}:{_SOUTHBOUND.partition(':')[0]}"
+    listen = f"--remote=ptcp:{_SOUTHBOUND_PORT}:{MACHINE_ADDRESS}"
     return [
         _component(lab, "ovn-nb", database_words(lab, lab.run / "ovn", "nb.db", "nb.sock", "ovn-nb.ctl"), "nb.sock"),
         _component(
@@ -129,7 +134,7 @@ def nbctl(lab: Lab, *arguments: str) -> str:
 
 def wait_for_chassis(lab: Lab, node: str) -> None:
     """Wait until the node's chassis is known in the southbound database."""
-    words = ("--timeout=30", "wait-until", "Chassis", f"chassis-{node}")
+    words = ("--timeout=30", "wait-until", "Chassis", chassis_name(node))
     netns.run_in(lab.namespace(), tool(lab, "ovn-sbctl", f"--db={lab.sb_remote}", *words))
 
 

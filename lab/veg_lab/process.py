@@ -17,6 +17,7 @@ from pathlib import Path
 from veg_lab import netns
 from veg_lab.errors import DaemonFailedError, LabError
 from veg_lab.paths import Lab
+from veg_lab.progress import say
 
 # $0 is the pid file. The shell becomes the daemon, so its id and start time are the daemon's.
 _RECORD_AND_EXEC = 'read -r line </proc/$$/stat; printf "%s\\n" "$line" >"$0"; exec "$@"'
@@ -135,6 +136,13 @@ def start(lab: Lab, component: Component) -> bool:
         f"{component.name} {state}; what runs is kept, so the same command goes on from here. The end of "
         f"{lab.log(component.name)}:\n{log_tail(lab, component.name)}"
     )
+
+
+def start_aloud(lab: Lab, component: Component) -> None:
+    """Start one component and say so."""
+    began = time.monotonic()
+    word = "started" if start(lab, component) else "runs already"
+    say(f"{component.name}: {word} ({time.monotonic() - began:.1f} s)")
 
 
 def _spawn(lab: Lab, component: Component) -> None:

@@ -121,9 +121,10 @@ def freeze(path: str) -> None:
 
 
 def thaw(path: str) -> None:
-    """Undo `freeze`."""
-    if (_freezers() / path).is_dir():
-        _set_frozen(path, frozen=False)
+    """Thaw whatever is frozen in the cgroup and below: a frozen process does not even end."""
+    for directory in _all(_freezers() / path):
+        with suppress(OSError):  # removed at this moment
+            _set_frozen(str(directory.relative_to(_freezers())), frozen=False)
 
 
 def _set_frozen(path: str, *, frozen: bool) -> None:
@@ -143,7 +144,7 @@ def end(path: str, *, spared: Iterable[int] = (), within_s: float = 15.0) -> Non
     Raises:
         LabError: a process does not end.
     """
-    thaw_all(path)
+    thaw(path)
     deadline = time.monotonic() + within_s
     while left := processes(path) - set(spared):
         if time.monotonic() > deadline:
@@ -157,13 +158,6 @@ def end(path: str, *, spared: Iterable[int] = (), within_s: float = 15.0) -> Non
         for above in list(Path(path).parents)[:-1]:
             with suppress(OSError):  # another lab is in it
                 (tree / above).rmdir()
-
-
-def thaw_all(path: str) -> None:
-    """Thaw whatever is frozen in the cgroup: a frozen process does not even end."""
-    for directory in _all(_freezers() / path):
-        with suppress(OSError):
-            _set_frozen(str(directory.relative_to(_freezers())), frozen=False)
 
 
 def _remove(directory: Path) -> None:

@@ -54,8 +54,7 @@ def prepare(node: Node) -> None:
 def configure(node: Node) -> None:
     """Who the chassis is, where its tunnels end, and its two bridges; the database runs, the switch not yet."""
     settings = {
-        # In a real cluster, too, it is never the node's name itself.
-        "system-id": f"chassis-{node.name}",
+        "system-id": ovn.chassis_name(node.name),
         "hostname": node.name,
         "ovn-remote": ovn.southbound_of_nodes(),
         "ovn-encap-type": "geneve",

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 
+from veg_lab import ovn
 from veg_lab.errors import LabError
-from veg_lab.paths import Lab
+from veg_lab.paths import MACHINE_ADDRESS, Lab
 
-# On the machine's bridges: the node network of the user's document, and a network for tunnels alone.
-MACHINE_ADDRESS = "172.18.0.1/16"
+NODE_PREFIX = 16
+# A network for tunnels alone.
 _TUNNELS = "172.19.0.0"
 # With these addresses, as in the document's example: on the node network, and on the join network.
 BASE = {
@@ -31,7 +32,7 @@ class Node:
     @property
     def number(self) -> int:
         """Tells the machine's links to the nodes apart."""
-        return int(IPv4Address(self.address)) - int(IPv4Address(MACHINE_ADDRESS.partition("/")[0])) + 1
+        return int(IPv4Address(self.address)) - int(IPv4Address(MACHINE_ADDRESS)) + 1
 
     @property
     def tunnel_address(self) -> str:
@@ -76,7 +77,7 @@ class Node:
     @property
     def ovs_directory(self) -> Path:
         """Where its Open vSwitch has database and sockets."""
-        return self.run / "openvswitch"
+        return ovn.ovs_directory(self.lab, self.name)
 
     @property
     def cni_socket(self) -> Path:

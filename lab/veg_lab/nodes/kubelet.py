@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from veg_lab import netns, probes
-from veg_lab.control_plane import api_server_url
+from veg_lab.control_plane import api_server_url, kubeconfig
 from veg_lab.nodes import cgroups, containerd, filesystem
 from veg_lab.nodes.inventory import Node
 from veg_lab.process import Component
@@ -17,17 +17,9 @@ def prepare(node: Node) -> None:
     certificate = node.directory / "kubelet.crt"
     if not certificate.exists():
         _issue(node, certificate)
-    cluster = {"server": api_server_url(), "certificate-authority": f"{node.lab.run}/pki/ca.crt"}
-    user = {"client-certificate": str(certificate), "client-key": f"{node.directory}/kubelet.key"}
-    kubeconfig = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "lab", "cluster": cluster}],
-        "users": [{"name": "kubelet", "user": user}],
-        "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "kubelet"}}],
-        "current-context": "lab",
-    }
-    (node.directory / "kubelet.kubeconfig").write_text(json.dumps(kubeconfig))  # JSON is YAML
+    credentials = {"client-certificate": str(certificate), "client-key": f"{node.directory}/kubelet.key"}
+    text = kubeconfig(node.lab, api_server_url(), "kubelet", credentials)
+    (node.directory / "kubelet.kubeconfig").write_text(text)
     (node.directory / "kubelet.json").write_text(json.dumps(configuration(node), indent=1))
 
 

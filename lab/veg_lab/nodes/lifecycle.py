@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import time
 from pathlib import Path
 
 from veg_lab import assets, control_plane, image_store, netns, ovn, process
@@ -12,10 +11,9 @@ from veg_lab.nodes import cgroups, chassis, containerd, filesystem, inventory, k
 from veg_lab.nodes.inventory import Node
 from veg_lab.paths import Lab
 from veg_lab.process import Component
-from veg_lab.progress import say
 
 _READY_WITHIN_S = 60
-# In what order a node's daemons end, as a shutdown does it.
+# How long each daemon of a node has to end by itself.
 _STOP_S = 5.0
 
 
@@ -25,7 +23,7 @@ def components(node: Node) -> list[Component]:
 
 
 def prepare(node: Node, images: Path) -> None:
-    """Its place, its networks, and its image store: from `images`: all that needs neither OVN nor the API server."""
+    """Its place, its networks, and its image store, a copy of `images`: all that needs neither OVN nor the API server."""
     inventory.keep(node)
     cgroups.ensure(node.cgroup)
     network.ensure(node)
@@ -39,33 +37,27 @@ def prepare(node: Node, images: Path) -> None:
 def start_chassis(node: Node) -> None:
     """Its switch and its end of OVN; the southbound database is there."""
     _holder, database, switch, controller, *_ = components(node)
-    _start(node.lab, database)
+    process.start_aloud(node.lab, database)
     chassis.configure(node)
-    _start(node.lab, switch)
-    _start(node.lab, controller)
+    process.start_aloud(node.lab, switch)
+    process.start_aloud(node.lab, controller)
     ovn.wait_for_chassis(node.lab, node.name)
 
 
 def start_runtime(node: Node) -> None:
     """Its mounts, and containerd."""
     holder, *_, runtime, _kubelet = components(node)
-    _start(node.lab, holder)
-    _start(node.lab, runtime)
+    process.start_aloud(node.lab, holder)
+    process.start_aloud(node.lab, runtime)
 
 
 def start_kubelet(node: Node) -> None:
     """kubelet, once the API server is there; returns when the node is ready."""
     kubelet.prepare(node)
     register(node)
-    _start(node.lab, components(node)[-1])
+    process.start_aloud(node.lab, components(node)[-1])
     wait = ("wait", "--for=condition=Ready", f"node/{node.name}", f"--timeout={_READY_WITHIN_S}s")
     netns.run(control_plane.kubectl(node.lab, *wait))
-
-
-def _start(lab: Lab, component: Component) -> None:
-    began = time.monotonic()
-    word = "started" if process.start(lab, component) else "runs already"
-    say(f"{component.name}: {word} ({time.monotonic() - began:.1f} s)")
 
 
 def register(node: Node) -> None:

@@ -8,9 +8,9 @@
 | `mgmt0` | `uplink`, a port of `mgmt0` | the management network, one layer 2 over all nodes |
 """
 
-from veg_lab import netns, probes
-from veg_lab.nodes.inventory import MACHINE_ADDRESS, Node
-from veg_lab.paths import Lab
+from veg_lab import netns
+from veg_lab.nodes.inventory import NODE_PREFIX, Node
+from veg_lab.paths import MACHINE_ADDRESS, Lab
 
 TUNNEL_BRIDGE = "br-phy"
 TUNNEL_NETWORK = "172.19.0.0/16"
@@ -43,9 +43,8 @@ def ensure(node: Node) -> None:
     batch(node.lab.namespace(), machine)
     inside = [] if "mgmt0" in present else ["link add mgmt0 type bridge"]
     inside += ["link set uplink master mgmt0", *(f"link set {link} up" for link in ("mgmt0", *_CABLES.values()))]
-    prefix = MACHINE_ADDRESS.partition("/")[2]
-    inside.append(f"addr replace {node.address}/{prefix} brd + dev eth0")
-    inside.append(f"route replace default via {MACHINE_ADDRESS.partition('/')[0]} dev eth0")
+    inside.append(f"addr replace {node.address}/{NODE_PREFIX} brd + dev eth0")
+    inside.append(f"route replace default via {MACHINE_ADDRESS} dev eth0")
     batch(node.namespace, inside)
     # Userspace switches take packets as they are: nobody would fill in a checksum left to the hardware.
     netns.run_in(node.namespace, ["ethtool", "-K", TUNNEL_PORT, "tx", "off"])
@@ -86,9 +85,3 @@ def links(namespace: str) -> set[str]:
 def batch(namespace: str, commands: list[str]) -> None:
     """Run these commands of `ip` in one go."""
     netns.run_in(namespace, ["ip", "-batch", "-"], stdin="".join(f"{line}\n" for line in commands))
-
-
-def reaches(node: Node) -> probes.Probe:
-    """The node hears the machine on the node network."""
-    words = ["ping", "-c", "1", "-W", "1", MACHINE_ADDRESS.partition("/")[0]]
-    return probes.succeeds([*netns.enter(node.namespace), *words])
