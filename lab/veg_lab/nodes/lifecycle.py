@@ -23,7 +23,7 @@ def components(node: Node) -> list[Component]:
 
 
 def prepare(node: Node, images: Path) -> None:
-    """Its place, its networks, and its image store, a copy of `images`: all that needs neither OVN nor the API server."""
+    """Its place, its networks, and a copy of the image store: what needs neither OVN nor the API server."""
     inventory.keep(node)
     cgroups.ensure(node.cgroup)
     network.ensure(node)
