@@ -8,7 +8,7 @@ from support.lab import Lab, eventually
 from support.vpcs import egress
 
 KUBE_OVN_GROUP, OWN_GROUP = "kubeovn.io", "vpc-egress-gateway.io"
-# The one node whose chassis a process stands behind: OVN makes none active of several that do not hear each other.
+# The one node whose chassis may run a BFD port in these labs.
 LIVE = ("kubernetes.io/hostname", "kube-ovn-control-plane")
 
 
