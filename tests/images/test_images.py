@@ -136,6 +136,15 @@ def test_nothing_of_the_machine_that_built_it_is_left(image: Image) -> None:
     assert not (image.root / "etc/pip.conf").exists()
 
 
+def test_a_scanner_can_tell_what_is_in_it(image: Image) -> None:
+    packages = (image.root / "var/lib/dpkg/status").read_text()
+    assert "\nPackage: libc6\n" in f"\n{packages}"
+    assert "\nPackage: python3.11-minimal\n" in packages
+    metadata = {path.parent.name for path in image.root.glob("app/lib/python*/site-packages/*.dist-info/METADATA")}
+    wanted = "alembic" if image.name == "migrations" else "msgspec"
+    assert any(name.startswith(f"{wanted}-") for name in metadata), sorted(metadata)
+
+
 def test_it_starts_on_a_read_only_root(image: Image) -> None:
     _, words, code = BOUNDS[image.name]
     done = image.run(*words, capabilities="+net_admin,+net_raw" if image.name == GATEWAY else "")
