@@ -329,3 +329,23 @@ def test_custom_vpcs_drop_what_their_routes_do_not_take() -> None:
     assert drop.match == (
         "ip4.src == 192.168.0.0/24 && ip4.dst != {192.168.0.0/24, 192.168.1.0/24} && reg0 != {192.168.0.2, 192.168.0.3}"
     )
+
+
+def test_probes_by_exec_are_rare_once_the_pod_is_ready() -> None:
+    """Each costs 25 ms of CPU (bench/results/exec-probes.md): at most 1 % of a core for the containers of a pod."""
+    simulation = watched()
+    workload = simulation.intent().workload
+    assert workload is not None
+    containers = {item["name"]: item for item in workload.manifest["spec"]["template"]["spec"]["containers"]}
+    probes = [
+        container[kind]
+        for container in containers.values()
+        for kind in ("readinessProbe", "livenessProbe")
+        if kind in container
+    ]
+    assert len(probes) == len(containers) == 2
+    assert sum(0.025 / probe["periodSeconds"] for probe in probes) <= 0.01
+    start = containers["gateway"]["startupProbe"]
+    assert start["exec"] == containers["gateway"]["readinessProbe"]["exec"], "ready as soon as it says so"
+    assert start["periodSeconds"] <= 2
+    assert start["periodSeconds"] * start["failureThreshold"] >= 3600, "a bus that is away restarts no pod"
