@@ -4,7 +4,8 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 
-from veg_lab import netns, probes
+from veg_lab import certificates, netns, probes
+from veg_lab.certificates import Pair
 from veg_lab.paths import MACHINE_ADDRESS, Lab
 from veg_lab.process import Component
 
@@ -53,18 +54,12 @@ def _make_keys(lab: Lab) -> None:
     if (pki / "service-account.key").exists():  # the last one that is made
         return
     pki.mkdir(mode=0o700, parents=True, exist_ok=True)
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650")
-    ca, server = (
-        ("-keyout", f"{pki}/ca.key", "-out", f"{pki}/ca.crt"),
-        ("-keyout", f"{pki}/apiserver.key", "-out", f"{pki}/apiserver.crt"),
-    )
-    netns.run(["openssl", "req", "-x509", *curve, *ca, "-subj", "/CN=veg-lab"])
+    authority = Pair.at(pki, "ca")
+    certificates.make_authority(authority, "/CN=veg-lab")
     names = f"subjectAltName=IP:127.0.0.1,IP:{MACHINE_ADDRESS},DNS:localhost,DNS:kubernetes.default.svc"
-    signer = ("-CA", f"{pki}/ca.crt", "-CAkey", f"{pki}/ca.key", "-addext", "basicConstraints=CA:FALSE")
-    netns.run(["openssl", "req", "-x509", *curve, *server, *signer, "-subj", "/CN=kube-apiserver", "-addext", names])
-    client = ("-keyout", f"{pki}/kubelet-client.key", "-out", f"{pki}/kubelet-client.crt", *signer)
-    netns.run(["openssl", "req", "-x509", *curve, *client, "-subj", "/CN=kube-apiserver-kubelet-client"])
-    netns.run(["openssl", "genrsa", "-out", f"{pki}/service-account.key", "2048"])
+    certificates.issue(Pair.at(pki, "apiserver"), authority, "/CN=kube-apiserver", names)
+    certificates.issue(Pair.at(pki, "kubelet-client"), authority, "/CN=kube-apiserver-kubelet-client")
+    certificates.make_key(pki / "service-account.key")
 
 
 def _tokens(lab: Lab) -> dict[str, str]:

@@ -3,7 +3,6 @@
 import json
 import os
 import ssl
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +14,7 @@ from typing import Any
 
 from functional.servers import Process, free_port
 
+from veg_lab import certificates
 from veg_lab.paths import Lab
 
 _CACHE = Path(os.environ.get("VEG_CACHE") or "/var/cache/vpc-egress-gateway")
@@ -192,8 +192,7 @@ def _kubeconfig(cluster: Mapping[str, str], user: str) -> Json:
 def running(directory: Path) -> Iterator[ControlPlane]:
     """A control plane for as long as the context lasts; its files and logs are in `directory`."""
     plane = ControlPlane(directory)
-    key = directory / "service-account.key"
-    subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+    certificates.make_key(directory / "service-account.key")
     _write_users(plane)
     try:
         plane.start()

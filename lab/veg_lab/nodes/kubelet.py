@@ -1,9 +1,9 @@
 """kubelet of a node: its identity, its configuration, and the component."""
 
 import json
-from pathlib import Path
 
-from veg_lab import netns, probes
+from veg_lab import certificates, probes
+from veg_lab.certificates import Pair
 from veg_lab.control_plane import api_server_url, kubeconfig
 from veg_lab.nodes import cgroups, containerd, filesystem
 from veg_lab.nodes.inventory import Node
@@ -14,23 +14,20 @@ _HEALTH = "http://127.0.0.1:10248/healthz"
 
 def prepare(node: Node) -> None:
     """The key by which the API server knows the node, a kubeconfig, and the configuration."""
-    certificate = node.directory / "kubelet.crt"
-    if not certificate.exists():
-        _issue(node, certificate)
-    credentials = {"client-certificate": str(certificate), "client-key": f"{node.directory}/kubelet.key"}
+    own = Pair.at(node.directory, "kubelet")
+    if not own.certificate.exists():
+        _issue(node, own)
+    credentials = {"client-certificate": str(own.certificate), "client-key": str(own.key)}
     text = kubeconfig(node.lab, api_server_url(), "kubelet", credentials)
     (node.directory / "kubelet.kubeconfig").write_text(text)
     (node.directory / "kubelet.json").write_text(json.dumps(configuration(node), indent=1))
 
 
-def _issue(node: Node, certificate: Path) -> None:
-    pki, draft = node.lab.run / "pki", certificate.with_suffix(".new")
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650")
-    files = ("-keyout", f"{node.directory}/kubelet.key", "-out", str(draft))
-    signer = ("-CA", f"{pki}/ca.crt", "-CAkey", f"{pki}/ca.key", "-addext", "extendedKeyUsage=clientAuth")
+def _issue(node: Node, own: Pair) -> None:
+    authority, draft = Pair.at(node.lab.run / "pki", "ca"), Pair(own.certificate.with_suffix(".new"), own.key)
     subject = f"/O=system:nodes/CN=system:node:{node.name}"
-    netns.run(["openssl", "req", "-x509", *curve, *files, *signer, "-subj", subject])
-    draft.rename(certificate)
+    certificates.issue(draft, authority, subject, "extendedKeyUsage=clientAuth")
+    draft.certificate.rename(own.certificate)
 
 
 def configuration(node: Node) -> dict[str, object]:
