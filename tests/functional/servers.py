@@ -131,13 +131,13 @@ class Service(Process):
 
 
 class Nats:
-    """nats-server with JetStream and one user per role, permissions as in production."""
+    """nats-server with JetStream and one user per role, permissions as in production; `tls` as its config has it."""
 
     PASSWORD = "secret"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, tls: dict[str, Any] | None = None) -> None:
         self.port = free_port()
-        self.url = f"nats://127.0.0.1:{self.port}"
+        self.url = f"{'tls' if tls else 'nats'}://127.0.0.1:{self.port}"
         config = directory / "nats.conf"
         users = [{"user": role, "password": self.PASSWORD, "permissions": nats_permissions(role)} for role in ROLES]
         users.append({"user": "admin", "password": self.PASSWORD})
@@ -146,6 +146,7 @@ class Nats:
             "port": self.port,
             "jetstream": {"store_dir": str(directory / "jetstream")},
             "authorization": {"users": users},
+            **({"tls": tls} if tls else {}),
         }
         config.write_bytes(encode(document))
         program = str(Path(sys.prefix) / "bin" / "nats-server")

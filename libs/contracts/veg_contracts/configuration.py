@@ -11,7 +11,9 @@ class PlannerSettings(Value, frozen=True, kw_only=True):
 
     `image` is the gateway pods' image unless a gateway names one. `management_network` (`namespace/name` of a
     NetworkAttachmentDefinition, or empty) gives the pods their way to the bus at `agent_nats_url`;
-    `agent_nats_secret` names the Secret with its `user` and `password` in the gateway's namespace.
+    `agent_nats_secret` names the Secret with its `user` and `password` in the gateway's namespace. Where that is a
+    `tls://` URL, `agent_nats_tls_ca` (PEM; empty: the authorities of their image) and `agent_nats_tls_server_name`
+    (empty: the host in the URL) say whom the pods trust. An authority's certificate is public, so it needs no Secret.
     `custom_vpc_routing` says what sends traffic to the gateways in VPCs other than the default one: src-ip static
     routes, as the document shows, or policies. "auto" takes routes, and policies for a source for which somebody else
     has a src-ip route on the same router, as Kube-OVN >= 1.14 has for each subnet: both would be one ECMP group.
@@ -30,6 +32,8 @@ class PlannerSettings(Value, frozen=True, kw_only=True):
     management_network: str = ""
     agent_nats_url: str = ""
     agent_nats_secret: str = ""
+    agent_nats_tls_ca: str = ""
+    agent_nats_tls_server_name: str = ""
     custom_vpc_routing: Literal["auto", "static-route", "policy"] = "auto"
     manage_bfd_ports: bool = True
     bfd_relay: Literal["auto", "on", "off"] = "off"

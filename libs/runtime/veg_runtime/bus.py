@@ -15,7 +15,8 @@ from nats.js import JetStreamContext
 from veg_contracts import permissions, subjects
 from veg_contracts.envelope import Envelope, to_body, to_headers
 from veg_runtime import logs
-from veg_runtime.settings import Settings
+from veg_runtime.settings import TLS_SCHEME, Settings
+from veg_runtime.tls import Pem
 
 _RETRY_S = 0.5
 _FETCH_WAIT_S = 5.0
@@ -32,11 +33,33 @@ class MessageTooLargeError(ValueError):
 
 
 class _Client(Client):
-    """A client that survives a subject which is not UTF-8.
+    """A client that survives a subject which is not UTF-8, and that is not talked out of TLS.
 
     The server takes any bytes as a subject. The library's own client stops reading at the first one that it cannot
     decode, and so every reader would stop for ever at one such message. Here it arrives with U+FFFD in its subject.
+
+    Whether TLS begins is the server's to say, in plain text: for the library's own client `tls://` only names a port,
+    and it would hand its password to whoever says no. And where the handshake fails it would wait for ever for the end
+    of a connection that has ended.
     """
+
+    def __init__(self, *, tls: bool) -> None:
+        super().__init__()
+        self._tls = tls
+
+    async def _process_connect_init(self) -> None:
+        try:
+            await super()._process_connect_init()
+        except (*_LOST, asyncio.CancelledError):
+            transport, self._transport = self._transport, None
+            if transport is not None:
+                transport.close()  # type: ignore[no-untyped-call]
+            raise
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        if self._tls and initial_connection and not info.get("tls_required"):
+            raise nats.errors.Error(f"VEG_NATS_URL begins with {TLS_SCHEME} and the server does without TLS")
+        await super()._process_info(info, initial_connection)
 
     def _build_message(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
@@ -47,10 +70,16 @@ class _Client(Client):
 
 
 async def connect(settings: Settings, role: str) -> Client:
-    """Connect, and stay connected: a lost server is waited for, for ever."""
+    """Connect, and stay connected: a lost server is waited for, for ever.
+
+    Raises:
+        SettingsError: a setting of TLS is not what it should be.
+    """
+    pem = _pem(settings)
+    tls = pem.context() if settings.nats_url.startswith(TLS_SCHEME) else None
 
     async def on_error(error: Exception) -> None:
-        log.warning("bus error", error=repr(error))
+        log.warning("bus error", error=pem.explain(error))
 
     async def on_disconnected() -> None:
         log.warning("bus lost")
@@ -60,12 +89,14 @@ async def connect(settings: Settings, role: str) -> Client:
 
     while True:
         try:
-            client = _Client()
+            client = _Client(tls=tls is not None)
             await client.connect(
                 settings.nats_url,
                 name=role,
                 user=settings.nats_user or None,
                 password=settings.nats_password or None,
+                tls=tls,
+                tls_hostname=settings.nats_tls_server_name or None,
                 inbox_prefix=permissions.inbox_prefix(role).encode(),
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=_RETRY_S,  # type: ignore[arg-type]  # it goes to asyncio.sleep
@@ -77,10 +108,16 @@ async def connect(settings: Settings, role: str) -> Client:
                 reconnected_cb=on_reconnected,
             )
         except _LOST as error:
-            log.warning("bus not reached", url=settings.nats_url, error=repr(error))
+            log.warning("bus not reached", url=settings.nats_url, error=pem.explain(error))
             await asyncio.sleep(_RETRY_S)
         else:
             return client
+
+
+def _pem(settings: Settings) -> Pem:
+    return Pem(
+        prefix="VEG_NATS_TLS", ca=settings.nats_tls_ca, certificate=settings.nats_tls_cert, key=settings.nats_tls_key
+    )
 
 
 async def publish(js: JetStreamContext, envelope: Envelope) -> None:

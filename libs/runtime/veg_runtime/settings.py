@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
+TLS_SCHEME = "tls://"
 _PREFIX = "VEG_"
 
 
@@ -15,17 +16,27 @@ class SettingsError(ValueError):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Common to all services. Addresses are `host:port`; URLs hold no credential, since they are logged."""
+    """Common to all services. Addresses are `host:port`; URLs hold no credential, since they are logged.
+
+    `nats_tls_…` are for a `nats_url` of `tls://…`: `ca`, `cert` and `key` are PEM texts, `ca` empty for the authorities
+    of the system; `server_name` is what the server's certificate must name, empty for the host in the URL.
+    """
 
     nats_url: str = "nats://127.0.0.1:4222"
     nats_user: str = ""
     nats_password: str = ""
+    nats_tls_ca: str = ""
+    nats_tls_cert: str = ""
+    nats_tls_key: str = ""
+    nats_tls_server_name: str = ""
     health_address: str = "127.0.0.1:9100"
     log_level: str = "info"
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
         refuse_credential("nats_url", self.nats_url, "VEG_NATS_USER and VEG_NATS_PASSWORD")
+        names = ("nats_tls_ca", "nats_tls_cert", "nats_tls_key", "nats_tls_server_name")
+        refuse_idle_tls("nats_url", self.nats_url, {name: getattr(self, name) for name in names})
 
 
 SettingsT = TypeVar("SettingsT", bound=msgspec.Struct)
@@ -59,6 +70,18 @@ def refuse_credential(field: str, url: str, instead: str) -> None:
     if "@" in url:
         variable = _PREFIX + field.upper()
         raise SettingsError(f"environment variable {variable}: a credential before an @ is not allowed: use {instead}")
+
+
+def refuse_idle_tls(field: str, url: str, tls: Mapping[str, str]) -> None:
+    """Refuse settings of TLS beside a URL of the bus without TLS: who sets them believes to be safe.
+
+    Raises:
+        SettingsError: it names the URL's variable and those that are set.
+    """
+    said = " and ".join(_PREFIX + name.upper() for name, value in tls.items() if value)
+    if said and not url.startswith(TLS_SCHEME):
+        variable = _PREFIX + field.upper()
+        raise SettingsError(f"environment variable {variable}: {url!r}: with {said} it must begin with {TLS_SCHEME}")
 
 
 def _convert(variable: str, value: str, kind: Any) -> Any:

@@ -14,6 +14,9 @@ environment:
   VEG_GATEWAY_UID             and the uid of that gateway
   VEG_NATS_URL, VEG_NATS_USER, VEG_NATS_PASSWORD
                               the bus; VEG_NATS_PASSWORD_FILE names a file instead. Traffic goes on without it
+  VEG_NATS_TLS_CA, VEG_NATS_TLS_SERVER_NAME
+                              for a tls:// URL: the authorities to trust (PEM; default: the system's), and the name to
+                              verify (default: the host in the URL)
   VEG_STATE_DIR               copies of the config and of what was applied (default /var/lib/gw-agent); the user
                               that runs the agent must be able to write there
   VEG_RESYNC_S                how often the pod is checked and repaired (default 10)

@@ -18,11 +18,13 @@ from veg_planner.leader import Leader
 from veg_planner.store import lease as leases
 from veg_planner.store.lease import Lease, LeaseLostError
 from veg_planner.store.unit import DatabaseError, create_engine, is_database_url
-from veg_runtime import bus, clock, logs
+from veg_runtime import bus, clock, logs, tls
 from veg_runtime.service import Health, run
-from veg_runtime.settings import Settings, SettingsError, refuse_credential
+from veg_runtime.settings import Settings, SettingsError, refuse_credential, refuse_idle_tls
 
 _STAND_BY_S: Final = 1.0
+# An authority or two, and the next ones beside them; a bundle of a whole system's has 200 KB.
+_AUTHORITIES_LENGTH_MAX: Final = 16_384
 
 log = logs.get("main")
 
@@ -50,6 +52,8 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     management_network: str = ""
     agent_nats_url: str = ""
     agent_nats_secret: str = ""
+    agent_nats_tls_ca: str = ""
+    agent_nats_tls_server_name: str = ""
     custom_vpc_routing: Literal["auto", "static-route", "policy"] = "auto"
     manage_bfd_ports: Literal["auto", "true", "false"] = "auto"
     bfd_relay: Literal["auto", "on", "off"] = "auto"
@@ -63,6 +67,9 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
         """Check what the types cannot say."""
         super().__post_init__()
         refuse_credential("agent_nats_url", self.agent_nats_url, "the Secret that VEG_AGENT_NATS_SECRET names")
+        names = ("agent_nats_tls_ca", "agent_nats_tls_server_name")
+        refuse_idle_tls("agent_nats_url", self.agent_nats_url, {name: getattr(self, name) for name in names})
+        _agents_authorities(self.agent_nats_tls_ca)
         if not is_database_url(self.postgres_url):
             hint = "no URL of a database; in a password @ is written %40, : %3A"
             raise SettingsError(f"environment variable VEG_POSTGRES_URL: {hint}")
@@ -77,6 +84,8 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
             management_network=self.management_network,
             agent_nats_url=self.agent_nats_url,
             agent_nats_secret=self.agent_nats_secret,
+            agent_nats_tls_ca=_agents_authorities(self.agent_nats_tls_ca),
+            agent_nats_tls_server_name=self.agent_nats_tls_server_name,
             custom_vpc_routing=self.custom_vpc_routing,
             manage_bfd_ports=self.makes_bfd_ports,
             bfd_relay=self.bfd_relay,
@@ -96,6 +105,19 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     def holder(self) -> str:
         """Who this process is in the lease."""
         return self.planner_id or f"{socket.gethostname()}/{os.getpid()}/{clock.unique_id()[:8]}"
+
+
+def _agents_authorities(pem: str) -> str:
+    """The certificates alone, as they go into the pods' environment, the log and every Deployment.
+
+    Raises:
+        SettingsError: they are none, or too many.
+    """
+    found = tls.authorities("VEG_AGENT_NATS_TLS_CA", pem)
+    if len(found) > _AUTHORITIES_LENGTH_MAX:
+        limit = f"at most {_AUTHORITIES_LENGTH_MAX} characters are allowed: name the one authority of the bus"
+        raise SettingsError(f"VEG_AGENT_NATS_TLS_CA: {len(found)} characters: {limit}")
+    return found
 
 
 def _relay_ips(text: str) -> str:

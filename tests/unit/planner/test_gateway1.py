@@ -8,6 +8,7 @@ from support.simulation import GATEWAY, SETTINGS, Simulation, created, gateway, 
 
 from veg_contracts import names
 from veg_contracts.commands import EnsureNb, EnsureStatus, EnsureWorkload, PublishConfig, RemoveWorkload
+from veg_contracts.configuration import PlannerSettings
 from veg_contracts.events import PlannerConfigured
 from veg_contracts.intent import NbRows, Part, RoutePolicy
 from veg_contracts.names import OWN_GROUP
@@ -261,3 +262,20 @@ def test_the_deployment_names_its_owner_in_the_group_that_was_chosen() -> None:
     assert workload is not None
     (owner,) = workload.manifest["metadata"]["ownerReferences"]
     assert owner["apiVersion"] == "vpc-egress-gateway.io/v1"
+
+
+def test_pods_are_told_whom_to_trust_on_the_bus_where_that_is_set() -> None:
+    def environment(settings: PlannerSettings) -> dict[str, str]:
+        simulation = Simulation()
+        simulation.prepare()
+        simulation.happen(PlannerConfigured(settings=settings))
+        simulation.create()
+        workload = simulation.intent().workload
+        assert workload is not None
+        pod_spec = workload.manifest["spec"]["template"]["spec"]
+        return {entry["name"]: entry.get("value", "") for entry in pod_spec["containers"][0]["env"]}
+
+    assert not any(name.startswith("VEG_NATS_TLS") for name in environment(SETTINGS))
+    tls = {"agent_nats_url": "tls://bus:4222", "agent_nats_tls_ca": "PEM", "agent_nats_tls_server_name": "bus"}
+    said = environment(msgspec.structs.replace(SETTINGS, **tls))
+    assert (said["VEG_NATS_TLS_CA"], said["VEG_NATS_TLS_SERVER_NAME"]) == ("PEM", "bus")

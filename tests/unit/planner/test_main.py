@@ -1,12 +1,16 @@
 """The planner's own settings."""
 
+from pathlib import Path
+
 import pytest
+from support.certificates import Authority
 
 from veg_contracts.configuration import PlannerSettings
 from veg_contracts.names import KUBE_OVN_GROUP, OWN_GROUP
 from veg_planner.main import ServiceSettings
 from veg_runtime.settings import SettingsError, load
 
+AGENTS = {"VEG_AGENT_NATS_URL": "tls://bus:4222"}
 DATABASE = {"VEG_POSTGRES_URL": "postgresql+psycopg://veg_planner:word@database/veg"}
 
 
@@ -67,6 +71,26 @@ def test_a_url_for_agents_with_a_credential_is_refused_and_not_repeated() -> Non
     assert "word" not in str(refused.value)
     with pytest.raises(SettingsError, match="VEG_NATS_URL"):
         load(ServiceSettings, DATABASE | {"VEG_NATS_URL": "nats://user:word@bus:4222"})
+
+
+def test_agents_are_told_the_certificates_of_an_authority_and_nothing_else(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "authority")
+    said = DATABASE | AGENTS | {"VEG_AGENT_NATS_TLS_CA": f"# the bus's own\n{authority.pem}"}
+    assert load(ServiceSettings, said).planning().agent_nats_tls_ca == authority.pem.strip()
+    key = authority.issue("bus").key.read_text()
+    wrong = {key: "a private key is not allowed here", "x": "certificates in PEM form", authority.pem * 30: "16384"}
+    for text, reason in wrong.items():
+        with pytest.raises(SettingsError, match=f"^VEG_AGENT_NATS_TLS_CA: .*{reason}") as refused:
+            load(ServiceSettings, DATABASE | AGENTS | {"VEG_AGENT_NATS_TLS_CA": text})
+        assert key.splitlines()[1] not in str(refused.value)
+
+
+def test_tls_for_agents_whose_url_has_none_is_refused() -> None:
+    said = {"VEG_AGENT_NATS_URL": "nats://bus:4222", "VEG_AGENT_NATS_TLS_SERVER_NAME": "bus"}
+    with pytest.raises(
+        SettingsError, match=r"VEG_AGENT_NATS_URL: .* with VEG_AGENT_NATS_TLS_SERVER_NAME it must begin"
+    ):
+        load(ServiceSettings, DATABASE | said)
 
 
 @pytest.mark.parametrize("url", ["no url", "postgresql://u:pa@wo:rd@host/veg", "postgresql://u:wo@rd@host/veg"])

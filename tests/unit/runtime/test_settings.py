@@ -51,3 +51,12 @@ def test_a_url_of_the_bus_with_a_credential_is_refused_and_not_repeated(url: str
     with pytest.raises(SettingsError, match=r"VEG_NATS_URL: .* VEG_NATS_USER and VEG_NATS_PASSWORD") as refused:
         load(Settings, {"VEG_NATS_URL": url})
     assert "word@" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["CA", "CERT", "KEY", "SERVER_NAME"])
+def test_tls_for_a_bus_without_tls_is_refused(name: str) -> None:
+    said = {"VEG_NATS_URL": "nats://bus:4222", f"VEG_NATS_TLS_{name}": "x"}
+    wrong = f"VEG_NATS_URL: 'nats://bus:4222': with VEG_NATS_TLS_{name} it must begin with tls://"
+    with pytest.raises(SettingsError, match=wrong):
+        load(Settings, said)
+    assert load(Settings, said | {"VEG_NATS_URL": "tls://bus:4222"}).nats_url == "tls://bus:4222"

@@ -183,6 +183,11 @@ def _environment(gateway: EgressGateway, uid: str, settings: PlannerSettings) ->
         {"name": "VEG_BFD_DIR", "value": _SHARED_DIR},
         {"name": "VEG_NATS_URL", "value": settings.agent_nats_url},
     ]
+    trust = (
+        ("VEG_NATS_TLS_CA", settings.agent_nats_tls_ca),
+        ("VEG_NATS_TLS_SERVER_NAME", settings.agent_nats_tls_server_name),
+    )
+    environment += [{"name": name, "value": value} for name, value in trust if value]
     if settings.agent_nats_secret:
         environment += [
             {
