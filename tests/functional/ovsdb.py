@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,11 @@ def _environment() -> dict[str, str]:
 
 
 class Ovsdb:
-    """An ovsdb-server with a database of the given schema in `directory`."""
+    """An ovsdb-server with a database of the given schema in `directory`, and with further `options`."""
 
-    def __init__(self, directory: Path, name: str = "nb", schema: Path | None = None) -> None:
+    def __init__(
+        self, directory: Path, name: str = "nb", schema: Path | None = None, options: Sequence[str] = ()
+    ) -> None:
         self.socket = directory / f"{name}.sock"
         self.remote = f"unix:{self.socket}"
         file = directory / f"{name}.db"
@@ -50,6 +53,7 @@ class Ovsdb:
             "-vconsole:warn",
             "-vsyslog:off",
             "-vfile:off",
+            *options,
         )
         self.process = Process(argv, directory / f"{name}.log", _environment())
         self._control = f"{directory}/{name}.ctl"

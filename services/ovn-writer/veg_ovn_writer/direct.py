@@ -1,13 +1,13 @@
 """Questions to the server beside the connection that keeps our copy, each with a connection of its own."""
 
 import errno
-import os
 import time
 from typing import Any, Final
 
 from ovs import jsonrpc, poller, stream
 from ovsdbapp.backend.ovs_idl import idlutils
 
+from veg_ovn_writer import tls
 from veg_ovn_writer.errors import NotNowError
 
 DATABASE: Final = "OVN_Northbound"
@@ -50,7 +50,7 @@ def _request(remotes: str, method: str, parameters: list[Any]) -> Any:
     for remote in idlutils.parse_connection(remotes):
         error, opened = stream.Stream.open_block(stream.Stream.open(remote), timeout=_CONNECT_S * 1000)
         if error:
-            reasons.append(f"{remote}: {os.strerror(error)}")
+            reasons.append(f"{remote}: {tls.why(remote, error)}")
             continue
         connection = jsonrpc.Connection(opened)
         try:
@@ -73,7 +73,7 @@ def _ask(connection: jsonrpc.Connection, request: jsonrpc.Message) -> Any:
         if reply is not None and reply.id == request.id:
             return reply.result if reply.result is not None else str(reply.error)
         if error and error != errno.EAGAIN:
-            return str(error)
+            return tls.why(connection.name, error)
         wait = poller.Poller()
         connection.wait(wait)
         connection.recv_wait(wait)

@@ -9,6 +9,7 @@ import msgspec
 from nats.js import JetStreamContext
 
 from veg_contracts.subjects import COMMAND_STREAM, OVN_COMMANDS, OVN_WRITER_CONSUMER
+from veg_ovn_writer import tls
 from veg_ovn_writer.chassis_watch import ChassisWatch
 from veg_ovn_writer.confirm import Pending
 from veg_ovn_writer.confirm_watch import ConfirmWatch
@@ -26,6 +27,7 @@ from veg_ovn_writer.watch import RowWatch
 from veg_runtime import bus, service, tasks
 from veg_runtime.service import Health
 from veg_runtime.settings import Settings
+from veg_runtime.tls import Pem
 
 ROLE = "ovn-writer"
 _HEALTH_INTERVAL_S = 0.5
@@ -36,6 +38,7 @@ _ACK_WAIT_S = 5.0
 class OvnWriterSettings(Settings, frozen=True, kw_only=True):
     """`nb_remote`: where the Northbound database is, as OVN writes it: `unix:…`, `tcp:…` or `ssl:…`, several by commas.
 
+    `ovn_tls_ca`, `ovn_tls_cert`, `ovn_tls_key`: PEM texts; `ssl:` in either database's remote needs all three.
     `sb_remote`: where the Southbound database is, likewise; it is only read. With it, rows count as programmed when
     every chassis that lives has the flows. Empty: when `hv_cfg` says so of every chassis, for one that is dead never.
     `chassis_silent_after_s`: for how long a chassis may lack flows until it counts as dead.
@@ -46,17 +49,38 @@ class OvnWriterSettings(Settings, frozen=True, kw_only=True):
 
     nb_remote: str
     sb_remote: str = ""
+    ovn_tls_ca: str = ""
+    ovn_tls_cert: str = ""
+    ovn_tls_key: str = ""
     chassis_silent_after_s: Annotated[float, msgspec.Meta(ge=1, le=60)] = 5.0
     chassis_probe_s: Annotated[float, msgspec.Meta(ge=0, le=300)] = 10.0
     transact_timeout_s: float = 10.0
 
+    def __post_init__(self) -> None:
+        """Check what the types cannot say."""
+        super().__post_init__()
+        tls.check(
+            {"VEG_NB_REMOTE": self.nb_remote, "VEG_SB_REMOTE": self.sb_remote},
+            {
+                "VEG_OVN_TLS_CA": self.ovn_tls_ca,
+                "VEG_OVN_TLS_CERT": self.ovn_tls_cert,
+                "VEG_OVN_TLS_KEY": self.ovn_tls_key,
+            },
+        )
+
 
 async def work(settings: OvnWriterSettings, health: Health, _: asyncio.Event) -> None:
     """Write and watch until cancelled."""
+    pem = Pem(prefix="VEG_OVN_TLS", ca=settings.ovn_tls_ca, certificate=settings.ovn_tls_cert, key=settings.ovn_tls_key)
+    with tls.used(pem):
+        await _work(settings, health)
+
+
+async def _work(settings: OvnWriterSettings, health: Health) -> None:
     nb = Nb(settings.nb_remote, settings.transact_timeout_s)
     southbound = Southbound(settings.sb_remote, nb.confirmed.set) if settings.sb_remote else None
     try:
-        work = (_report(nb, health), _guard(nb), _serve(settings, nb, southbound))
+        work = (_report(nb, health), _guard(nb, settings.nb_remote), _serve(settings, nb, southbound))
         await tasks.together(*work, again_s=tasks.OUTER_AGAIN_S)
     finally:
         await nb.close()
@@ -64,10 +88,10 @@ async def work(settings: OvnWriterSettings, health: Health, _: asyncio.Event) ->
             await southbound.close()
 
 
-async def _guard(nb: Nb) -> None:
+async def _guard(nb: Nb, remote: str) -> None:
     """Stay connected to the database, and keep ovn-northd alive: that needs no bus, also not at a start."""
     await nb.connect()
-    await PortWatch(nb).run()
+    await tasks.together(PortWatch(nb).run(), tls.tell(remote))
 
 
 async def _serve(settings: OvnWriterSettings, nb: Nb, southbound: Southbound | None) -> None:

@@ -13,7 +13,7 @@ from ovsdbapp.backend.ovs_idl import idlutils
 from ovsdbapp.backend.ovs_idl.connection import Connection, OvsdbIdl
 from ovsdbapp.exceptions import TimeoutException
 
-from veg_ovn_writer import direct, metrics
+from veg_ovn_writer import direct, metrics, tls
 from veg_ovn_writer.chassis import Chassis, View
 from veg_ovn_writer.errors import NotNowError
 from veg_ovn_writer.replica import keep_in_touch
@@ -62,7 +62,7 @@ class Southbound:
         while not connected:
             connected = await self._connect()
             await asyncio.sleep(0 if connected else _RETRY_S)
-        await asyncio.Event().wait()  # the library's thread goes on from here
+        await tls.tell(self._remote)  # the library's thread goes on from here
 
     async def close(self) -> None:
         if self._connection is not None and self._connection.is_running:
