@@ -17,15 +17,26 @@ _ADVISORY_LOCK = 0x766567  # "veg"
 
 def _url() -> str:
     if path := os.environ.get("VEG_POSTGRES_URL_FILE"):
-        return Path(path).read_text(encoding="utf-8").strip()
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            sys.exit(f"migrations: VEG_POSTGRES_URL_FILE={path}: {error.strerror}")
     if url := os.environ.get("VEG_POSTGRES_URL"):
         return url
     sys.exit("migrations: environment variable VEG_POSTGRES_URL (or VEG_POSTGRES_URL_FILE) is not set")
 
 
+def _connect() -> sa.Connection:
+    try:
+        return sa.create_engine(_url(), poolclass=sa.pool.NullPool).connect()
+    except sa.exc.ArgumentError as error:
+        sys.exit(f"migrations: VEG_POSTGRES_URL: {error}")
+    except sa.exc.DBAPIError as error:
+        sys.exit(f"migrations: VEG_POSTGRES_URL: {' '.join(str(error.orig).split())}")
+
+
 def _online() -> None:
-    engine = sa.create_engine(_url(), poolclass=sa.pool.NullPool)
-    with engine.connect() as connection, connection.begin():
+    with _connect() as connection, connection.begin():
         connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         connection.execute(sa.text(f"set local lock_timeout = '{_LOCK_TIMEOUT_S}s'"))
         context.configure(connection=connection)

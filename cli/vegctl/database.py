@@ -25,4 +25,4 @@ def snapshot(url: str) -> Iterator[sa.Connection]:
     except sa.exc.ArgumentError as error:
         raise click.ClickException(f"VEG_POSTGRES_URL: {error}") from error
     except sa.exc.DBAPIError as error:
-        raise click.ClickException(f"database: {error.orig}") from error
+        raise click.ClickException(f"database: {' '.join(str(error.orig).split())}") from error

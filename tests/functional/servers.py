@@ -211,7 +211,9 @@ class Postgres:
     ROLES = ("veg_owner", "veg_planner", "veg_reader")
     _BIN = Path("/usr/lib/postgresql/15/bin")
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 5432) -> None:
+        """`port` is in the name of the socket."""
+        self.port = port
         # Not below pytest's own directory: only its owner may enter that one.
         self.directory = Path(tempfile.mkdtemp(prefix="veg-postgres-"))
         self._as_user: list[str] = []
@@ -221,6 +223,7 @@ class Postgres:
         options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync"]
         self._run([str(self._BIN / "initdb"), "-D", f"{self.directory}/data", *options])
         settings = (
+            f"port={port}",
             "listen_addresses=",
             f"unix_socket_directories={self.directory}",
             "dynamic_shared_memory_type=mmap",
@@ -251,16 +254,20 @@ class Postgres:
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run a statement as the superuser."""
-        words = ["psql", "-h", str(self.directory), "-U", "postgres", "-d", database, "-qAtX", "-v", "ON_ERROR_STOP=1"]
+        words = ["psql", *self._socket, "-U", "postgres", "-d", database, "-qAtX", "-v", "ON_ERROR_STOP=1"]
         return self._run([*words, "-c", statement])
 
     def url(self, role: str, database: str) -> str:
-        return f"postgresql+psycopg://{role}@/{database}?host={self.directory}"
+        return f"postgresql+psycopg://{role}@/{database}?host={self.directory}&port={self.port}"
+
+    @property
+    def _socket(self) -> tuple[str, ...]:
+        return ("-h", str(self.directory), "-p", str(self.port))
 
     def _stands(self) -> bool:
         if not self.process.alive:  # a process of a killed predecessor still had the shared memory
             self.process.start()
-        words = [str(self._BIN / "pg_isready"), "-q", "-h", str(self.directory)]
+        words = [str(self._BIN / "pg_isready"), "-q", *self._socket]
         return subprocess.run(words, check=False).returncode == 0
 
     def _run(self, words: Sequence[str]) -> str:
@@ -291,9 +298,15 @@ class Database:
 
 
 def migrate(url: str, *words: str) -> str:
-    """Run the migrations, to the newest revision unless told otherwise."""
+    """Run the migrations, to the newest revision unless told otherwise; what they say."""
+    done = try_migrate(url, *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def try_migrate(url: str, *words: str) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "alembic", "-c", str(REPOSITORY / "migrations" / "alembic.ini")]
-    done = subprocess.run(
+    return subprocess.run(
         [*argv, *(words or ("upgrade", "head"))],
         check=False,
         capture_output=True,
@@ -301,5 +314,3 @@ def migrate(url: str, *words: str) -> str:
         env={**os.environ, "VEG_POSTGRES_URL": url},
         timeout=DEADLINE_S,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout

@@ -24,7 +24,7 @@ from veg_planner.store import outbox
 from veg_planner.store.lease import Lease, LeaseLostError
 from veg_planner.store.outbox import SOURCE
 from veg_planner.store.rejected import Rejection
-from veg_planner.store.unit import DatabaseError
+from veg_planner.store.unit import DatabaseError, explain
 from veg_planner.world import World
 from veg_runtime import bus, clock, logs, tasks
 from veg_runtime.service import Health
@@ -80,7 +80,7 @@ class Leader:
                 await asyncio.to_thread(leases.renew, self._engine, self._lease)
                 self._sure_until = asked_at + self._lease.ttl_s
             except (DatabaseError, sa.exc.TimeoutError) as error:
-                log.warning("lease not renewed", error=str(error))
+                log.warning("lease not renewed", error=explain(error))
                 if not self._sure():
                     raise LeaseLostError(f"not renewed within {self._lease.ttl_s} s") from error
 
@@ -209,7 +209,7 @@ class Leader:
             try:
                 result = await asyncio.to_thread(work)
             except (DatabaseError, sa.exc.TimeoutError) as error:
-                log.warning("database not reached, trying again", error=str(error))
+                log.warning("database not reached, trying again", error=explain(error))
                 self._waits_for = "the database"
                 self._say_health()
                 await asyncio.sleep(_RETRY_S)

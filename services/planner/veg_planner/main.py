@@ -17,7 +17,7 @@ from veg_planner import metrics
 from veg_planner.leader import Leader
 from veg_planner.store import lease as leases
 from veg_planner.store.lease import Lease, LeaseLostError
-from veg_planner.store.unit import DatabaseError, create_engine, is_database_url
+from veg_planner.store.unit import DatabaseError, create_engine, explain, is_database_url
 from veg_runtime import bus, clock, logs, tls
 from veg_runtime.service import Health, run
 from veg_runtime.settings import Settings, SettingsError, refuse_credential, refuse_idle_tls
@@ -157,7 +157,7 @@ async def _stand_by(engine: sa.Engine, holder: str, ttl_s: float, health: Health
         try:
             lease = await asyncio.to_thread(leases.acquire, engine, holder, ttl_s)
         except (DatabaseError, sa.exc.TimeoutError) as error:
-            log.warning("database not reached, trying again", error=str(error))
+            log.warning("database not reached, trying again", error=explain(error))
             health.set(False, "waits for the database")
         else:
             if lease is not None:

@@ -55,6 +55,13 @@ def unit_of_work(engine: sa.Engine) -> Iterator[sa.Connection]:
             connection.rollback()  # does nothing after a commit
 
 
+def explain(error: sa.exc.SQLAlchemyError) -> str:
+    """Why the database cannot be used. What went wrong while connecting is one line that names the setting."""
+    if not isinstance(error, DatabaseError) or error.statement is not None:
+        return str(error)
+    return f"VEG_POSTGRES_URL: {' '.join(str(error.orig).split())}"
+
+
 def refuses_value(error: DatabaseError) -> bool:
     """Whether the database refused what it was given, rather than being away, busy or not migrated yet."""
     state = getattr(error.orig, "sqlstate", None) or ""
