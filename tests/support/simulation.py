@@ -36,6 +36,7 @@ from veg_contracts.objects import (
     AnyProjection,
     Attachment,
     Deployment,
+    DisruptionBudget,
     EgressGateway,
     NetworkAttachment,
     Pod,
@@ -44,7 +45,12 @@ from veg_contracts.objects import (
 )
 from veg_planner.core import Entry, Outcome, Outgoing, Record, Removed, World, step
 
-SETTINGS = PlannerSettings(image="gw:test", management_network="kube-system/veg-mgmt", agent_nats_url="nats://bus:4222")
+SETTINGS = PlannerSettings(
+    image="gw:test",
+    management_network="kube-system/veg-mgmt",
+    agent_nats_url="nats://bus:4222",
+    disruption_budgets=True,
+)
 GATEWAY = "default/gateway1"
 SPEC = {
     "vpc": "ovn-cluster",
@@ -81,6 +87,7 @@ class Simulation:
         self.members: dict[str, set[str]] = {}  # by port group
         self.revision = 100
         self.deployments: dict[str, tuple[str, Deployment]] = {}
+        self.budgets: dict[str, tuple[str, DisruptionBudget]] = {}
 
     # What happens.
 
@@ -221,6 +228,7 @@ class Simulation:
                 uid, deployment = self.deployments.pop(command.gateway, ("", None))
                 if deployment is not None:
                     self.lose(deployment, uid)
+                self._remove_budget(command.gateway)
             case EnsureMembers():
                 self.members[command.port_group] = set(command.ports)
             case ChangeMembers():
@@ -237,6 +245,9 @@ class Simulation:
         detail = {}
         if isinstance(command, EnsureWorkload):
             detail = {"generation": str(self.deployments[command.gateway][1].generation)}
+            if command.gateway in self.budgets:
+                uid, budget = self.budgets[command.gateway]
+                detail |= {"budget_uid": uid, "budget_generation": str(budget.generation)}
         if isinstance(command, EnsureNb) and command.rows.bfd_port is not None:
             relay = command.rows.bfd_port.relay
             detail = {
@@ -301,6 +312,28 @@ class Simulation:
         )
         self.deployments[command.gateway] = (uid, new)
         self.see(new, uid)
+
+        self._apply_budget(command)
+
+    def _apply_budget(self, command: EnsureWorkload) -> None:
+        manifest = command.workload.budget
+        if manifest is None:
+            self._remove_budget(command.gateway)
+            return
+        uid, known = self.budgets.get(command.gateway, (f"uid-b-{len(self.log)}", None))
+        new = DisruptionBudget(
+            namespace=command.workload.namespace,
+            name=command.workload.name,
+            generation=known.generation if known is not None else 1,
+            labels=manifest["metadata"]["labels"],
+        )
+        self.budgets[command.gateway] = (uid, new)
+        self.see(new, uid)
+
+    def _remove_budget(self, gateway: str) -> None:
+        uid, budget = self.budgets.pop(gateway, ("", None))
+        if budget is not None:
+            self.lose(budget, uid)
 
     # What can be seen.
 

@@ -49,13 +49,13 @@ class ChangeMembers(Command, frozen=True, kw_only=True):
 
 
 class EnsureWorkload(Command, frozen=True, kw_only=True):
-    """Apply this Deployment (server-side apply)."""
+    """Apply this Deployment and this PodDisruptionBudget (server-side apply)."""
 
     workload: Workload
 
 
 class RemoveWorkload(Command, frozen=True, kw_only=True):
-    """Delete the gateway's Deployment `namespace/name` if it is ours."""
+    """Delete the gateway's Deployment and PodDisruptionBudget `namespace/name`, each if it is ours."""
 
     namespace: str
     name: str

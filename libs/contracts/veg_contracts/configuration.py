@@ -22,6 +22,8 @@ class PlannerSettings(Value, frozen=True, kw_only=True):
     `bfd_relay`: whether pods reach a BFD port by a relay of ours, which an OVN without Kube-OVN's patch needs; "auto"
     is on for ports that we make and off for Kube-OVN's own, whose OVN has that patch. The planner's default is "auto";
     it is "off" here, since a log of before there were relays had none. `bfd_relay_ips`: its addresses, one of a family.
+    `disruption_budgets`: whether each gateway has a PodDisruptionBudget. The planner's default is on; it is off here,
+    since a log of before there were budgets had none.
     A BFD session that goes down for the `flap_count`th time within `flap_window_s` is taken back only when it has been
     up for `flap_hold_s`, twice as long each further time, `flap_hold_max_s` at most. 0 counts nothing as flapping.
     """
@@ -38,6 +40,7 @@ class PlannerSettings(Value, frozen=True, kw_only=True):
     manage_bfd_ports: bool = True
     bfd_relay: Literal["auto", "on", "off"] = "off"
     bfd_relay_ips: str = BFD_RELAY_IPS
+    disruption_budgets: bool = False
     flap_count: int = 3
     flap_window_s: int = 60
     flap_hold_s: int = 10

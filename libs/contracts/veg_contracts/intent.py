@@ -137,11 +137,15 @@ class NbRows(Value, frozen=True, kw_only=True):
 
 
 class Workload(Value, frozen=True, kw_only=True):
-    """The Deployment of a gateway: its complete manifest for server-side apply."""
+    """The Deployment of a gateway, and the PodDisruptionBudget of the same name: complete manifests to apply.
+
+    `budget` is None where there shall be none.
+    """
 
     namespace: str
     name: str
     manifest: dict[str, Any]
+    budget: dict[str, Any] | None = None
 
 
 class Route(Value, frozen=True, kw_only=True):

@@ -158,6 +158,15 @@ class Deployment(Projection, frozen=True, kw_only=True, tag="Deployment"):
     available: int = 0
 
 
+class DisruptionBudget(Projection, frozen=True, kw_only=True, tag="PodDisruptionBudget"):
+    """A PodDisruptionBudget that carries our labels."""
+
+    KIND: ClassVar[str] = "PodDisruptionBudget"
+
+    generation: int
+    labels: dict[str, str] = {}
+
+
 class NetworkAttachment(Projection, frozen=True, kw_only=True, tag="NetworkAttachmentDefinition"):
     """A NetworkAttachmentDefinition of Multus; `config` is its CNI configuration, a JSON text."""
 
@@ -167,7 +176,7 @@ class NetworkAttachment(Projection, frozen=True, kw_only=True, tag="NetworkAttac
 
 
 AnyProjection: TypeAlias = (
-    EgressGateway | Vpc | Subnet | IPPool | Pod | Namespace | Node | Deployment | NetworkAttachment
+    EgressGateway | Vpc | Subnet | IPPool | Pod | Namespace | Node | Deployment | DisruptionBudget | NetworkAttachment
 )
 
 PROJECTIONS: tuple[type[AnyProjection], ...] = (
@@ -179,6 +188,7 @@ PROJECTIONS: tuple[type[AnyProjection], ...] = (
     Namespace,
     Node,
     Deployment,
+    DisruptionBudget,
     NetworkAttachment,
 )
 KINDS: tuple[str, ...] = tuple(projection.KIND for projection in PROJECTIONS)

@@ -55,7 +55,7 @@ async def carry_out(api: Api, group: str, command_id: str, command: KubeCommand)
 
 
 async def ensure_workload(api: Api, command: EnsureWorkload) -> Detail:
-    """Apply the Deployment, but never over one that is not ours.
+    """Apply the Deployment and its budget, but never over one that is not ours.
 
     One that somebody makes between our look and our apply would become ours too: server-side apply has no way to say
     "only if there is none", and one made by a plain create would belong to another field manager for ever.
@@ -71,7 +71,32 @@ async def ensure_workload(api: Api, command: EnsureWorkload) -> Detail:
         else:
             await _delete_if_there(api, path, facts.uid(found))
     made = await api.apply(path, manifest)
-    return {"uid": facts.uid(made), "generation": str(facts.dig(made, "metadata", "generation"))}
+    return {"uid": facts.uid(made), "generation": _generation(made), **await _ensure_budget(api, command)}
+
+
+async def _ensure_budget(api: Api, command: EnsureWorkload) -> Detail:
+    """One of that name that is not ours stays, and is enough: Kubernetes evicts no pod that two budgets are about."""
+    wanted = command.workload
+    path = paths.disruption_budget(wanted.namespace, wanted.name)
+    found = await api.get(path)
+    if found is not None and not _is_ours(found, command.gateway_uid):
+        name = f"PodDisruptionBudget {wanted.namespace}/{wanted.name}"
+        return {"budget": f"{name} is not owned by {names.KIND} {command.gateway}: it stays"} if wanted.budget else {}
+    if wanted.budget is None:
+        if found is not None:
+            await _delete_if_there(api, path, facts.uid(found))
+        return {}
+    uid = {"uid": facts.uid(found)} if found is not None else {}
+    made = await api.apply(path, {**wanted.budget, "metadata": {**wanted.budget.get("metadata", {}), **uid}})
+    return {"budget_uid": facts.uid(made), "budget_generation": _generation(made)}
+
+
+def _generation(found: Json) -> str:
+    return str(facts.dig(found, "metadata", "generation"))
+
+
+def _is_ours(found: Json, gateway_uid: str) -> bool:
+    return facts.is_owned_by(found, gateway_uid) and not facts.is_foreign(found)
 
 
 def _check_ours(found: Json, command: EnsureWorkload) -> None:
@@ -85,7 +110,8 @@ def _check_ours(found: Json, command: EnsureWorkload) -> None:
 
 
 async def remove_workload(api: Api, command: RemoveWorkload) -> Detail:
-    """Delete the Deployment if it is ours. The garbage collector deletes its pods after it."""
+    """Delete the Deployment and the budget, each if it is ours. The garbage collector deletes the pods after it."""
+    await _remove_budget(api, command)
     path = paths.deployment(command.namespace, command.name)
     found = await api.get(path)
     if found is None:
@@ -97,6 +123,13 @@ async def remove_workload(api: Api, command: RemoveWorkload) -> Detail:
     if not facts.is_being_deleted(found):
         await _delete_if_there(api, path, facts.uid(found))
     return {"uid": facts.uid(found)}
+
+
+async def _remove_budget(api: Api, command: RemoveWorkload) -> None:
+    path = paths.disruption_budget(command.namespace, command.name)
+    found = await api.get(path)
+    if found is not None and _is_ours(found, command.gateway_uid):
+        await _delete_if_there(api, path, facts.uid(found))
 
 
 async def _delete_if_there(api: Api, path: str, uid: str) -> None:

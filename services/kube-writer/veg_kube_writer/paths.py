@@ -32,6 +32,12 @@ def deployment(namespace: str, name: str) -> str:
     return f"/apis/apps/v1/namespaces/{_checked(namespace, key)}/deployments/{_checked(name, key)}"
 
 
+def disruption_budget(namespace: str, name: str) -> str:
+    """A PodDisruptionBudget. Raises InvalidNameError."""
+    key = f"{namespace}/{name}"
+    return f"/apis/policy/v1/namespaces/{_checked(namespace, key)}/poddisruptionbudgets/{_checked(name, key)}"
+
+
 def events(namespace: str) -> str:
     """The Events of a namespace. Raises InvalidNameError."""
     return f"/api/v1/namespaces/{_checked(namespace, namespace)}/events"

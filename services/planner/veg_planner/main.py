@@ -58,6 +58,7 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     manage_bfd_ports: Literal["auto", "true", "false"] = "auto"
     bfd_relay: Literal["auto", "on", "off"] = "auto"
     bfd_relay_ips: str = BFD_RELAY_IPS
+    disruption_budgets: bool = True
     flap_count: _Count = 3
     flap_window_s: _Seconds = 60
     flap_hold_s: _Seconds = 10
@@ -90,6 +91,7 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
             manage_bfd_ports=self.makes_bfd_ports,
             bfd_relay=self.bfd_relay,
             bfd_relay_ips=_relay_ips(self.bfd_relay_ips),
+            disruption_budgets=self.disruption_budgets,
             flap_count=self.flap_count,
             flap_window_s=self.flap_window_s,
             flap_hold_s=self.flap_hold_s,

@@ -158,7 +158,20 @@ class PartState(Value, frozen=True, kw_only=True):
     @property
     def object_generation(self) -> int:
         """The `metadata.generation` of the object that the command wrote; 0 when its writer said none."""
-        said = self.detail.get("generation", "")
+        return self._number("generation")
+
+    @property
+    def budget_generation(self) -> int:
+        """The same of the PodDisruptionBudget that the command wrote beside it."""
+        return self._number("budget_generation")
+
+    @property
+    def budget_uid(self) -> str:
+        """The uid of that budget; empty for none of ours."""
+        return self.detail.get("budget_uid", "")
+
+    def _number(self, key: str) -> int:
+        said = self.detail.get(key, "")
         return int(said) if said.isdecimal() and len(said) <= _DIGITS_MAX else 0
 
 

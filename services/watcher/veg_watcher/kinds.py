@@ -34,6 +34,7 @@ _OTHERS: Final = (
     Kind(objects.Namespace.KIND, "", "v1", "namespaces"),
     Kind(objects.Node.KIND, "", "v1", "nodes"),
     Kind(objects.Deployment.KIND, "apps", "v1", "deployments", label_selector=_OURS),
+    Kind(objects.DisruptionBudget.KIND, "policy", "v1", "poddisruptionbudgets", label_selector=_OURS),
     Kind(objects.NetworkAttachment.KIND, "k8s.cni.cncf.io", "v1", "network-attachment-definitions", optional=True),
 )
 

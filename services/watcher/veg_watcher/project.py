@@ -15,6 +15,7 @@ from veg_contracts.objects import (
     Attachment,
     BfdPort,
     Deployment,
+    DisruptionBudget,
     EgressGateway,
     IPPool,
     Namespace,
@@ -220,6 +221,15 @@ def deployment(raw: Json) -> Deployment:
     )
 
 
+def disruption_budget(raw: Json) -> DisruptionBudget:
+    return DisruptionBudget(
+        name=_name(raw),
+        namespace=_namespace(raw),
+        generation=integer(at(raw, "metadata", "generation")),
+        labels=_labels(raw),
+    )
+
+
 def _owner_uid(raw: Json) -> str:
     """The uid of the VpcEgressGateway that owns the object, or the empty string.
 
@@ -245,5 +255,6 @@ PROJECTORS: Final[dict[str, Callable[[Json], AnyProjection]]] = {
     Namespace.KIND: namespace,
     Node.KIND: node,
     Deployment.KIND: deployment,
+    DisruptionBudget.KIND: disruption_budget,
     NetworkAttachment.KIND: network_attachment,
 }

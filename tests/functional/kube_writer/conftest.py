@@ -83,6 +83,13 @@ class Space:
     def deployment(self, name: str = "gateway1") -> Json | None:
         return self._get(f"{self.deployments}/{name}")
 
+    @property
+    def budgets(self) -> str:
+        return f"/apis/policy/v1/namespaces/{self.name}/poddisruptionbudgets"
+
+    def budget(self, name: str = "gateway1") -> Json | None:
+        return self._get(f"{self.budgets}/{name}")
+
     def events(self) -> list[Json]:
         found: list[Json] = self.cluster.plane.request("GET", f"/api/v1/namespaces/{self.name}/events")["items"]
         return found

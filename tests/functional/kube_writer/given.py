@@ -37,8 +37,25 @@ def manifest(namespace: str, uid: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def budget(namespace: str, uid: str, **changes: Any) -> dict[str, Any]:
+    """`changes`: allowed, how many pods may be missing; group."""
+    labels = names.workload_labels("gateway1")
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": manifest(namespace, uid, **changes)["metadata"],
+        "spec": {
+            "maxUnavailable": changes.get("allowed", 1),
+            "selector": {"matchLabels": labels},
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        },
+    }
+
+
 def workload(namespace: str, uid: str, generation: int = 1, **changes: Any) -> EnsureWorkload:
-    made = Workload(namespace=namespace, name="gateway1", manifest=manifest(namespace, uid, **changes))
+    """`changes`: those of the Deployment, and `budget`, the manifest of one."""
+    own = changes.pop("budget", None)
+    made = Workload(namespace=namespace, name="gateway1", manifest=manifest(namespace, uid, **changes), budget=own)
     return EnsureWorkload(gateway=f"{namespace}/gateway1", gateway_uid=uid, generation=generation, workload=made)
 
 

@@ -52,7 +52,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """An API server with all kinds but one optional, which a test installs later."""
     with control_plane.running(tmp_path_factory.mktemp("control-plane")) as plane:
         for kind in kinds(KUBE_OVN_GROUP):
-            if kind.group not in ("", "apps") and kind.name != "NetworkAttachmentDefinition":
+            if kind.group not in ("", "apps", "policy") and kind.name != "NetworkAttachmentDefinition":
                 plane.install(crd(kind))
         grant(plane, KUBE_OVN_GROUP)
         yield plane

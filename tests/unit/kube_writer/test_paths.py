@@ -12,6 +12,8 @@ def test_a_gateway_is_in_the_group_that_was_chosen(group: str) -> None:
 
 def test_each_object_has_its_path() -> None:
     assert paths.deployment("default", "veg-gateway1") == "/apis/apps/v1/namespaces/default/deployments/veg-gateway1"
+    budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+    assert paths.disruption_budget("default", "veg-gateway1") == f"{budgets}/veg-gateway1"
     assert paths.vpc("vpc1") == "/apis/kubeovn.io/v1/vpcs/vpc1"
     assert paths.events("default") == "/api/v1/namespaces/default/events"
 

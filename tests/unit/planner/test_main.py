@@ -15,7 +15,7 @@ DATABASE = {"VEG_POSTGRES_URL": "postgresql+psycopg://veg_planner:word@database/
 
 
 def test_without_any_other_setting_it_plans_with_the_defaults() -> None:
-    assert load(ServiceSettings, DATABASE).planning() == PlannerSettings(bfd_relay="auto")
+    assert load(ServiceSettings, DATABASE).planning() == PlannerSettings(bfd_relay="auto", disruption_budgets=True)
 
 
 def test_the_addresses_of_relays_are_put_into_one_form() -> None:

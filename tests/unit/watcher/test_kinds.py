@@ -13,6 +13,7 @@ def test_paths_are_those_of_the_api() -> None:
     paths = {kind.name: kind.path for kind in kinds(KUBE_OVN_GROUP)}
     assert paths["Pod"] == "/api/v1/pods"
     assert paths["Deployment"] == "/apis/apps/v1/deployments"
+    assert paths["PodDisruptionBudget"] == "/apis/policy/v1/poddisruptionbudgets"
     assert paths["VpcEgressGateway"] == "/apis/kubeovn.io/v1/vpc-egress-gateways"
     assert paths["NetworkAttachmentDefinition"] == "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
 
@@ -21,7 +22,8 @@ def test_only_what_a_cluster_may_lack_is_optional() -> None:
     assert {kind.name for kind in kinds(KUBE_OVN_GROUP) if kind.optional} == {"IPPool", "NetworkAttachmentDefinition"}
 
 
-def test_only_our_deployments_are_watched() -> None:
+def test_of_deployments_and_budgets_only_ours_are_watched() -> None:
     assert {kind.name: kind.label_selector for kind in kinds(KUBE_OVN_GROUP) if kind.label_selector} == {
-        "Deployment": "app=vpc-egress-gateway"
+        "Deployment": "app=vpc-egress-gateway",
+        "PodDisruptionBudget": "app=vpc-egress-gateway",
     }

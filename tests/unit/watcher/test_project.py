@@ -13,6 +13,7 @@ from veg_contracts.objects import (
     Attachment,
     BfdPort,
     Deployment,
+    DisruptionBudget,
     EgressGateway,
     IPPool,
     Namespace,
@@ -314,6 +315,15 @@ def test_deployment_with_its_owner() -> None:
         updated=2,
         available=1,
     )
+
+
+def test_of_a_budget_only_what_tells_an_edit_matters() -> None:
+    labels = {"app": "vpc-egress-gateway"}
+    metadata = {"name": "gateway1", "namespace": "default", "generation": 3, "labels": labels}
+    expected = DisruptionBudget(name="gateway1", namespace="default", generation=3, labels=labels)
+    for healthy in (1, 2):  # its status changes with each pod
+        raw = made("PodDisruptionBudget", metadata, status={"currentHealthy": healthy})
+        assert PROJECTORS["PodDisruptionBudget"](raw) == expected
 
 
 @pytest.mark.parametrize(

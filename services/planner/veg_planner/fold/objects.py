@@ -10,6 +10,7 @@ from veg_contracts.intent import Part
 from veg_contracts.objects import (
     AnyProjection,
     Deployment,
+    DisruptionBudget,
     EgressGateway,
     IPPool,
     Namespace,
@@ -33,7 +34,7 @@ def touched_by(world: World, projection: AnyProjection) -> list[str]:
             spec = world.spec(projection.key)
             vpcs = [vpc_of(spec, world.settings)] if isinstance(spec, Spec) else []
             return [*world.gateways(), projection.key, *vpcs]
-        case Pod() | Deployment():
+        case Pod() | Deployment() | DisruptionBudget():
             return _touched_by_labels(world, projection)
         case Vpc():
             return [projection.name, *world.gateways()]
@@ -49,7 +50,7 @@ def touched_by(world: World, projection: AnyProjection) -> list[str]:
             assert_never(projection)
 
 
-def _touched_by_labels(world: World, labelled: Pod | Deployment) -> list[str]:
+def _touched_by_labels(world: World, labelled: Pod | Deployment | DisruptionBudget) -> list[str]:
     found = world.gateway_of_labels(labelled.namespace, labelled.labels)
     if isinstance(labelled, Deployment) and labelled.foreign and _is_gateway(world, labelled.owner_uid):
         return world.gateways()  # whether that one is refused decides about sources of all
@@ -120,6 +121,10 @@ def _store(world: World, stored: Stored) -> list[str]:
     if isinstance(projection, Deployment):
         for gateway in world.gateway_of_labels(projection.namespace, projection.labels):
             _note_edited(world, gateway, projection)
+    if isinstance(projection, DisruptionBudget):
+        for gateway, state in _budgets_of(world, stored.uid, projection):
+            if projection.generation > state.budget_generation:
+                _drifted(world, gateway, Part.WORKLOAD, f"PodDisruptionBudget {projection.key} was edited")
     if isinstance(projection, EgressGateway):
         _note_finalizer(world, stored.uid, projection)
     if isinstance(projection, Vpc):
@@ -139,7 +144,17 @@ def _forget(world: World, stored: Stored, resource_version: int) -> list[str]:
         for gateway in world.gateway_of_labels(projection.namespace, projection.labels):
             if not _of_another(world, gateway, projection):
                 _drifted(world, gateway, Part.WORKLOAD, f"Deployment {projection.key} was deleted")
+    if isinstance(projection, DisruptionBudget):
+        for gateway, _ in _budgets_of(world, stored.uid, projection):
+            _drifted(world, gateway, Part.WORKLOAD, f"PodDisruptionBudget {projection.key} was deleted")
     return touched
+
+
+def _budgets_of(world: World, uid: str, budget: DisruptionBudget) -> list[tuple[str, PartState]]:
+    """The gateways whose last command wrote exactly this budget, and what became of that command."""
+    gateways = world.gateway_of_labels(budget.namespace, budget.labels)
+    states = ((gateway, world.part(gateway, Part.WORKLOAD)) for gateway in gateways if not world.is_marked(gateway))
+    return [(gateway, state) for gateway, state in states if state is not None and state.budget_uid == uid]
 
 
 def _moved(world: World, projection: AnyProjection) -> list[str]:

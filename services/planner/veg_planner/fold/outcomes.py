@@ -18,7 +18,7 @@ from veg_contracts.events import (
     StreamsCreated,
 )
 from veg_contracts.intent import Intent, NbRows, Part
-from veg_contracts.objects import Deployment, EgressGateway
+from veg_contracts.objects import Deployment, DisruptionBudget, EgressGateway
 from veg_planner.state import AgentState, Floor, Orphan, PartState, Streams
 from veg_planner.world import AGENT, FLOOR, ORPHAN, PART, STREAMS, World, is_gateway
 
@@ -48,17 +48,28 @@ def applied(world: World, event: CommandApplied) -> list[str]:
 
 
 def _note_changed_since(world: World, event: CommandApplied) -> None:
-    """A Deployment that was deleted or edited after it was written, and before we heard that it was."""
+    """What was deleted or edited after it was written, and before we heard that it was."""
     state, intent = world.part(event.gateway, Part.WORKLOAD), world.intent(event.gateway)
     if state is None or intent is None or intent.workload is None or world.is_marked(event.gateway):
         return
-    key, uid = f"{intent.workload.namespace}/{intent.workload.name}", event.detail.get("uid", "")
-    stored, found = world.stored(Deployment.KIND, key), world.find(Deployment, key)
-    gone = bool(uid) and world.tombstone(uid) is not None
-    same = stored is not None and found is not None and stored.uid == uid
-    if gone or (same and found is not None and 0 < state.object_generation < found.generation):
-        new = msgspec.structs.replace(state, state="drifted", message=f"Deployment {key} was changed meanwhile")
-        world.put(PART, f"{event.gateway}/{Part.WORKLOAD.value}", new)
+    key = f"{intent.workload.namespace}/{intent.workload.name}"
+    written = (
+        (Deployment.KIND, event.detail.get("uid", ""), state.object_generation),
+        (DisruptionBudget.KIND, state.budget_uid, state.budget_generation),
+    )
+    for kind, uid, generation in written:
+        if uid and _is_changed(world, uid, generation):
+            new = msgspec.structs.replace(state, state="drifted", message=f"{kind} {key} was changed meanwhile")
+            world.put(PART, f"{event.gateway}/{Part.WORKLOAD.value}", new)
+            return
+
+
+def _is_changed(world: World, uid: str, generation: int) -> bool:
+    """Whether the object is gone, or has a newer generation than that."""
+    stored = world.stored_by_uid(uid)
+    found = stored.object if stored is not None else None
+    newer = isinstance(found, Deployment | DisruptionBudget) and 0 < generation < found.generation
+    return newer or world.tombstone(uid) is not None
 
 
 def failed(world: World, event: CommandFailed) -> list[str]:

@@ -58,6 +58,8 @@ def _note_deployment(world: World, subject: Subject, draft: Draft, replicas: int
     if draft.workload is None:
         return
     key = f"{draft.workload.namespace}/{draft.workload.name}"
+    if (state := world.part(draft.gateway, Part.WORKLOAD)) is not None and (left := state.detail.get("budget")):
+        notes.done("workload", left)
     deployment = world.find(Deployment, key)
     if deployment is None or deployment.owner_uid != draft.gateway_uid:
         notes.waits("workload", f"waits for Deployment {key} to be made")

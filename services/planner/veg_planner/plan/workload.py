@@ -1,4 +1,4 @@
-"""The Deployment of a gateway: its complete manifest, so that its writer has nothing to decide.
+"""The Deployment of a gateway and its PodDisruptionBudget: complete manifests, so that their writer decides nothing.
 
 What must not roll the pods is not in the template: policies, sources and timers travel as config (DESIGN 2).
 """
@@ -42,22 +42,22 @@ def deployment_name(gateway: EgressGateway, spec: Spec) -> str:
 
 def workload(gateway: EgressGateway, uid: str, spec: Spec, network: Network, settings: PlannerSettings) -> Workload:
     labels = names.workload_labels(gateway.name)
+    owner = {
+        "apiVersion": names.api_version(settings.api_group),
+        "kind": names.KIND,
+        "name": gateway.name,
+        "uid": uid,
+    }
+    metadata = {
+        "name": deployment_name(gateway, spec),
+        "namespace": gateway.namespace,
+        "labels": labels,
+        "ownerReferences": [owner],
+    }
     manifest = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {
-            "name": deployment_name(gateway, spec),
-            "namespace": gateway.namespace,
-            "labels": labels,
-            "ownerReferences": [
-                {
-                    "apiVersion": names.api_version(settings.api_group),
-                    "kind": names.KIND,
-                    "name": gateway.name,
-                    "uid": uid,
-                },
-            ],
-        },
+        "metadata": metadata,
         "spec": {
             "replicas": spec.replicas,
             "selector": {"matchLabels": labels},
@@ -69,7 +69,30 @@ def workload(gateway: EgressGateway, uid: str, spec: Spec, network: Network, set
             },
         },
     }
-    return Workload(namespace=gateway.namespace, name=deployment_name(gateway, spec), manifest=manifest)
+    return Workload(
+        namespace=gateway.namespace,
+        name=deployment_name(gateway, spec),
+        manifest=manifest,
+        budget=_budget(metadata, labels) if settings.disruption_budgets else None,
+    )
+
+
+def _budget(metadata: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
+    """One pod may be evicted at a time, as one is replaced at a time.
+
+    The same for any number of replicas: of one or none it holds up nothing, and no eviction finds a gateway without a
+    budget while it is scaled. A pod that is not ready may always be evicted, or a broken one would hold up its node.
+    """
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata,
+        "spec": {
+            "maxUnavailable": 1,
+            "selector": {"matchLabels": labels},
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        },
+    }
 
 
 def _annotations(spec: Spec, network: Network, settings: PlannerSettings) -> dict[str, str]:
