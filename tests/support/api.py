@@ -16,6 +16,7 @@ _KINDS = {
     "namespace": ("api/v1", "namespaces", False),
     "node": ("api/v1", "nodes", False),
     "deployment": ("apis/apps/v1", "deployments", True),
+    "pdb": ("apis/policy/v1", "poddisruptionbudgets", True),
     "subnet": (_KUBE_OVN, "subnets", False),
     "vpc": (_KUBE_OVN, "vpcs", False),
     "veg": (_KUBE_OVN, "vpc-egress-gateways", True),
