@@ -17,7 +17,8 @@ sends commands to the writers of OVN, Kubernetes and the gateway pods, whose out
   vegctl log default/gateway1    its story: event, intent, command, outcome
   vegctl replay --check          fold the log again and compare with what was decided then
 
-The database is named by VEG_POSTGRES_URL, for example postgresql+psycopg://veg_reader@localhost/veg.
+The database is named by VEG_POSTGRES_URL, for example postgresql+psycopg://veg_reader@localhost/veg; by TLS with
+?sslmode=verify-full&sslrootcert=FILE behind it.
 Exit code 0: done; 1: not found, not equal or not reached; 2: wrong usage.
 """
 

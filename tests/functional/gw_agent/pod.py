@@ -7,6 +7,7 @@ permissions. KEEP_ENV=1 keeps the namespaces.
 import asyncio
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ import nats
 import nats.js.errors
 from nats.js import JetStreamContext
 from pyroute2 import netns
+from support.certificates import ADDRESS, Authority
 
 import veg_contracts
 import veg_gw_agent
@@ -173,10 +175,11 @@ class Machine:
 
 
 class Bus:
-    """NATS in the gateway's namespace, with the streams that the planner makes."""
+    """NATS in the gateway's namespace, with the streams of the planner; by TLS where there is an `authority`."""
 
-    def __init__(self, machine: Machine, directory: Path) -> None:
+    def __init__(self, machine: Machine, directory: Path, authority: Authority | None = None) -> None:
         self._machine, self._directory = machine, directory
+        self._tls = ssl.create_default_context(cadata=authority.pem) if authority is not None else None
         self._server: subprocess.Popen[str] | None = None
         users = [
             {"user": role, "password": f"{role}-secret", "permissions": permissions.nats_permissions(role)}
@@ -187,6 +190,9 @@ class Bus:
             "jetstream": {"store_dir": str(directory / "nats")},
             "authorization": {"users": users},
         }
+        if authority is not None:
+            own = authority.issue("bus", ADDRESS)
+            config["tls"] = {"cert_file": str(own.certificate), "key_file": str(own.key)}
         (directory / "nats.conf").write_text(json.dumps(config))
 
     def start(self, streams: bool = True) -> None:
@@ -224,7 +230,8 @@ class Bus:
 
         async def connected() -> T:
             client = await nats.connect(
-                "nats://127.0.0.1:4222",
+                "nats://127.0.0.1:4222",  # the server says whether TLS begins
+                tls=self._tls,
                 user=role,
                 password=f"{role}-secret",
                 inbox_prefix=permissions.inbox_prefix(role).encode(),
