@@ -11,7 +11,7 @@ from veg_planner.spec import Spec, parse
 
 MADE = [
     *(f"crds/{group}/vpc-egress-gateways.yaml" for group in GROUPS),
-    *(f"charts/vpc-egress-gateway/files/rbac/{group}.yaml" for group in GROUPS),
+    *(f"charts/vpc-egress-gateway/files/{kind}/{group}.yaml" for kind in ("crds", "rbac") for group in GROUPS),
 ]
 
 
