@@ -33,7 +33,7 @@ _READY: Final = {"exec": {"command": ["gw-ready"]}, "timeoutSeconds": 10}
 # A pod may wait for its config as long as it takes somebody to mend the bus: a restart would not bring it.
 _STARTS_WITHIN_S: Final = 24 * 3600
 
-_RESOURCES: Final = {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}}
+_RESOURCES: Final = {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}}
 
 
 def deployment_name(gateway: EgressGateway, spec: Spec) -> str:
@@ -130,7 +130,13 @@ def _pod_spec(gateway: EgressGateway, uid: str, spec: Spec, settings: PlannerSet
         "volumes": [{"name": "state", "emptyDir": {}}, {"name": "shared", "emptyDir": {}}],
         # Writing net.* sysctls takes a privileged container; it ends before the gateway begins.
         "initContainers": [
-            {"name": "init", "command": ["gw-agent", "init"], "securityContext": {"privileged": True}, **common},
+            {
+                "name": "init",
+                "command": ["gw-agent", "init"],
+                "resources": _RESOURCES,
+                "securityContext": {"privileged": True, "readOnlyRootFilesystem": True},
+                **common,
+            },
         ],
         "containers": [{**_gateway_container(spec), **common}],
     }
@@ -154,6 +160,7 @@ def _gateway_container(spec: Spec) -> dict[str, Any]:
             "runAsGroup": _NOBODY,
             "runAsNonRoot": True,
             "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"]},
         },
     }
@@ -184,6 +191,7 @@ def _speaker_container(image: str, mounts: list[dict[str, str]]) -> dict[str, An
             "runAsGroup": _NOBODY,
             "runAsNonRoot": True,
             "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
     }
