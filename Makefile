@@ -6,7 +6,7 @@ PACKAGES := libs/contracts/veg_contracts libs/runtime/veg_runtime services/watch
   services/ovn-writer/veg_ovn_writer services/kube-writer/veg_kube_writer services/gw-agent/veg_gw_agent services/gw-agent/veg_bfdd \
   cli/vegctl lab/veg_lab
 
-.PHONY: help setup demo demo-down check unit functional e2e test images bench-failover bench-drain soak clean
+.PHONY: help setup demo demo-down check unit helm-lint functional e2e test images bench-failover bench-drain soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ check: setup ## Lint, types, layering
 unit: setup ## Pure tests, in seconds
 	@$(PYTEST) tests/unit
 
+helm-lint: setup ## The chart: lint, every set of values, wrong values, and the gate over its pods (30 s)
+	@scripts/helm lint --strict charts/vpc-egress-gateway
+	@$(PYTEST) tests/chart
+
 functional: setup ## Each service against a real Postgres, NATS, ovsdb-server, API server, three tests at a time
 	@lab/lab assets
 	@$(PYTEST) tests/functional -n 3 --dist loadgroup -m "not timed"
@@ -42,7 +46,7 @@ e2e: setup ## The whole system in two labs, with real packets (about 20 min, plu
 	@$(PYTEST) tests/e2e -n 2 --dist loadfile -m "not timed"
 	@$(PYTEST) tests/e2e -m timed
 
-test: unit functional e2e ## Every test
+test: unit helm-lint functional e2e ## Every test
 
 images: setup ## Build all images into the cache (4 min, seconds when little has changed) and look at what is in them
 	@scripts/images
