@@ -80,7 +80,7 @@ SETS: Final[dict[str, tuple[str, Json]]] = {
         {
             "ovn": {"tls": {"existingSecret": "kube-ovn-tls"}},
             "tls": {"mode": "existing", "existing": {"natsSecret": "nats-tls", "postgresSecret": "postgres-tls"}},
-            "nats": {"bundled": {"clusterIP": "fd00:10:96::10"}},
+            "nats": {"bundled": {"clusterIP": "10.96.0.10"}},
         },
     ),
     "own-group": (

@@ -201,3 +201,12 @@ def test_the_management_network_is_an_overlay_of_the_default_vpc() -> None:
     (planner,) = (each for each in workloads("custom-vpc") if each["metadata"]["name"] == "veg-planner")
     environment = variables(planner["spec"]["template"]["spec"]["containers"][0])
     assert environment["VEG_MANAGEMENT_NETWORK"] == "kube-system/veg-mgmt"
+
+
+def test_a_fixed_address_of_the_bus_is_in_its_url_ipv6_in_brackets() -> None:
+    (planner,) = (each for each in workloads("certificates") if each["metadata"]["name"] == "veg-planner")
+    assert (
+        variables(planner["spec"]["template"]["spec"]["containers"][0])["VEG_AGENT_NATS_URL"] == "tls://10.96.0.10:4222"
+    )
+    done = template({"nats": {"bundled": {"clusterIP": "fd00:10:96::10"}}})
+    assert '"tls://[fd00:10:96::10]:4222"' in done.stdout

@@ -8,7 +8,7 @@ import pytest
 from functional.servers import Database, Nats, Postgres
 
 # The tests of each of these share a control plane: one worker has it, and the others start none (pytest-xdist).
-_ONE_WORKER = ("kube_writer", "watcher")
+_ONE_WORKER = ("chart", "kube_writer", "watcher")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
