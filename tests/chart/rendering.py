@@ -39,6 +39,7 @@ SETS: Final[dict[str, tuple[str, Json]]] = {
             "watcher": {"image": {"digest": _DIGEST}, "nodeSelector": {"role": "control-plane"}},
             "planner": {"tolerations": [{"key": "role", "operator": "Exists", "effect": "NoSchedule"}]},
             "gateway": {"image": {"digest": _DIGEST}},
+            "jobs": {"nodeSelector": {"role": "control-plane"}, "tolerations": [{"key": "role", "operator": "Exists"}]},
             "ovn": _OVN,
             "nats": {
                 "existingSecret": "bus",

@@ -110,7 +110,7 @@ true
 {{/* The container that brings the database to the newest schema. Two at once wait for each other. */}}
 {{- define "veg.migrate.container" -}}
 name: migrate
-image: {{ include "veg.image" (dict "root" . "name" "migrations" "digest" "") }}
+image: {{ include "veg.image" (dict "root" . "name" "migrations" "digest" .Values.migrations.image.digest) }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 env:
   {{- include "veg.postgres.env" . | nindent 2 }}

@@ -164,6 +164,14 @@ spec:
       {{- end }}
       securityContext:
         {{- include "veg.pod.security" . | nindent 8 }}
+      {{- with .root.Values.jobs.nodeSelector }}
+      nodeSelector:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .root.Values.jobs.tolerations }}
+      tolerations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       containers:
         - {{- .container | nindent 10 }}
       volumes:
