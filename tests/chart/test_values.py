@@ -55,6 +55,15 @@ WRONG: dict[str, tuple[Json, str]] = {
         {"nats": {"bundled": {"enabled": False}, "external": {"url": "nats://me:secret@10.0.0.1:4222"}}},
         "nats/external/url",
     ),
+    "tls without tls": (
+        {
+            "nats": {
+                "bundled": {"enabled": False},
+                "external": {"url": "nats://10.0.0.1:4222", "tls": {"serverName": "nats.example"}},
+            }
+        },
+        "nats.external.url",
+    ),
     "no URL": ({"nats": {"bundled": {"enabled": False}}}, "nats.external.url"),
     "no database": ({"postgres": {"bundled": {"enabled": False}}}, "postgres.existingSecret"),
     "lease": ({"planner": {"leaseTtlSeconds": 0}}, "planner/leaseTtlSeconds"),

@@ -70,7 +70,11 @@ true
 {{- $ip := .Values.nats.bundled.clusterIP | default "$(VEG_NATS_SERVICE_HOST)" -}}
 {{ ternary "tls" "nats" (eq (include "veg.busTLS" .) "true") }}://{{ ternary (printf "[%s]" $ip) $ip (contains ":" $ip) }}:4222
 {{- else -}}
-{{ required "nats.external.url: the URL of the servers is needed, e.g. tls://10.0.0.1:4222, since nats.bundled.enabled is false" .Values.nats.external.url }}
+{{- $external := .Values.nats.external -}}
+{{- if and (hasPrefix "nats://" $external.url) (or $external.tls.caSecret $external.tls.serverName $external.tls.clientSecret) -}}
+{{- fail (printf "nats.external.url: %s is not encrypted; tls://… is needed where nats.external.tls has values" $external.url) -}}
+{{- end -}}
+{{ required "nats.external.url: the URL of the servers is needed, e.g. tls://10.0.0.1:4222, since nats.bundled.enabled is false" $external.url }}
 {{- end }}
 {{- end }}
 
