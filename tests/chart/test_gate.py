@@ -16,11 +16,8 @@ def gateway() -> gate.Workload:
     """A gateway's pods, with the BFD speaker."""
     workload = created2(bfd={"enabled": True}).intent(KEY).workload
     assert workload is not None
-    budget = {
-        "kind": "PodDisruptionBudget",
-        "spec": {"maxUnavailable": 1, "selector": workload.manifest["spec"]["selector"]},
-    }
-    return gate.of(workload.manifest, (budget,))
+    assert workload.budget is not None
+    return gate.of(workload.manifest, (workload.budget,))
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -1,12 +1,16 @@
 """Each variable of a container is a setting that its program reads, and none that it needs is missing."""
 
+import base64
+import re
+
 import msgspec
 import pytest
-from chart.rendering import SETS, containers, variables, workloads
+from chart.rendering import SETS, containers, of_kind, variables, workloads
 
 from veg_kube_writer.main import KubeWriterSettings
 from veg_ovn_writer.main import OvnWriterSettings
 from veg_planner.main import ServiceSettings
+from veg_runtime.settings import load
 from veg_watcher.main import WatcherSettings
 
 SETTINGS: dict[str, type[msgspec.Struct]] = {
@@ -14,12 +18,6 @@ SETTINGS: dict[str, type[msgspec.Struct]] = {
     "planner": ServiceSettings,
     "ovn-writer": OvnWriterSettings,
     "kube-writer": KubeWriterSettings,
-}
-# Settings of TLS that the chart knows already.
-COMING = {
-    *(f"VEG_NATS_TLS_{name}" for name in ("CA_FILE", "CERT_FILE", "KEY_FILE", "SERVER_NAME")),
-    *(f"VEG_AGENT_NATS_TLS_{name}" for name in ("CA_FILE", "SERVER_NAME")),
-    *(f"VEG_OVN_TLS_{name}" for name in ("CA_FILE", "CERT_FILE", "KEY_FILE")),
 }
 
 
@@ -30,9 +28,29 @@ def test_variables_are_settings(name: str, role: str) -> None:
     given = {variable for variable in variables(container) if variable.startswith("VEG_")}
     fields = msgspec.structs.fields(SETTINGS[role])
     known = {f"VEG_{field.name.upper()}{end}" for field in fields for end in ("", "_FILE")}
-    assert given - known - COMING == set(), "nobody reads it"
+    assert given - known == set(), "nobody reads it"
     needed = {f"VEG_{field.name.upper()}" for field in fields if field.required}
     assert {each for each in needed if not {each, f"{each}_FILE"} & given} == set()
+
+
+@pytest.mark.parametrize("role", SETTINGS)
+@pytest.mark.parametrize("name", SETS)
+def test_the_program_takes_the_values(name: str, role: str) -> None:
+    """As kubelet gives them: with addresses of Services filled in, and with files that are there."""
+    (container,) = (c for each in workloads(name) for c in containers(each) if c["name"] == role)
+    contents = {"VEG_NATS_PASSWORD": "secret", "VEG_POSTGRES_URL": "postgresql+psycopg://veg_planner:secret@/veg"}
+    environment = {}
+    for variable, value in variables(container).items():
+        read = variable.removesuffix("_FILE")
+        filled = re.sub(r"\$\(\w+_PORT\)", "6641", re.sub(r"\$\(\w+_HOST\)", "10.96.0.9", value))
+        environment[read] = filled if read == variable else contents.get(read, authority())
+    load(SETTINGS[role], environment)
+
+
+def authority() -> str:
+    """A certificate, as text."""
+    (secret,) = (each for each in of_kind("evaluation", "Secret") if each["metadata"]["name"] == "veg-nats-tls")
+    return base64.b64decode(secret["data"]["ca.crt"]).decode()
 
 
 @pytest.mark.parametrize("role", [*SETTINGS, "bus-auth", "migrate", "preflight"])
