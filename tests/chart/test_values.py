@@ -96,6 +96,12 @@ def test_outside_kube_system_the_remotes_are_to_be_named() -> None:
     assert "ovn.nbRemote: a remote such as tcp:172.18.0.2:6641 is needed" in done.stderr
 
 
+def test_a_kubernetes_that_is_too_old_is_refused() -> None:
+    done = helm("template", "veg", str(CHART), "--namespace=kube-system", "--kube-version=1.27.9")
+    assert done.returncode != 0
+    assert "chart requires kubeVersion: >=1.28.0-0" in done.stderr
+
+
 def test_every_map_of_the_schema_is_closed() -> None:
     def opened(part: Any, path: str) -> list[str]:
         if not isinstance(part, dict):
