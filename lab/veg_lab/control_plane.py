@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from veg_lab import certificates, netns, probes
 from veg_lab.certificates import Pair
+from veg_lab.nodes.inventory import CONTROL_PLANE_ADDRESS
 from veg_lab.paths import MACHINE_ADDRESS, Lab
 from veg_lab.process import Component
 
 API_SERVER = "https://127.0.0.1:6443"
+SERVICE_NETWORK = "10.96.0.0/16"
+_SERVICE_ADDRESS = "10.96.0.1"  # of the API server: the first one of the network
 _ETCD = "http://127.0.0.1:2379"
 # User -> its group. The controller manager acts for all controllers, so it may do everything.
 USERS = {
@@ -24,6 +27,9 @@ _CONTROLLERS = (
     "deployment",
     "replicaset",
     "daemonset",
+    "statefulset",
+    "job",
+    "endpointslice",
     "garbagecollector",
     "namespace",
     "podgc",
@@ -56,7 +62,8 @@ def _make_keys(lab: Lab) -> None:
     pki.mkdir(mode=0o700, parents=True, exist_ok=True)
     authority = Pair.at(pki, "ca")
     certificates.make_authority(authority, "/CN=veg-lab")
-    names = f"subjectAltName=IP:127.0.0.1,IP:{MACHINE_ADDRESS},DNS:localhost,DNS:kubernetes.default.svc"
+    addresses = ("127.0.0.1", MACHINE_ADDRESS, CONTROL_PLANE_ADDRESS, _SERVICE_ADDRESS)
+    names = f"subjectAltName={''.join(f'IP:{each},' for each in addresses)}DNS:localhost,DNS:kubernetes.default.svc"
     certificates.issue(Pair.at(pki, "apiserver"), authority, "/CN=kube-apiserver", names)
     certificates.issue(Pair.at(pki, "kubelet-client"), authority, "/CN=kube-apiserver-kubelet-client")
     certificates.make_key(pki / "service-account.key")
@@ -129,9 +136,8 @@ def _api_server(lab: Lab) -> Component:
         f"--etcd-servers={_ETCD}",
         "--bind-address=0.0.0.0",
         "--secure-port=6443",
-        # The lab has no default route to guess an address from, and nobody looks up the `kubernetes` service.
-        f"--advertise-address={MACHINE_ADDRESS}",
-        "--endpoint-reconciler-type=none",
+        # The endpoint of the Service `kubernetes`: a node, since pods reach nodes whatever gateway they have.
+        f"--advertise-address={CONTROL_PLANE_ADDRESS}",
         f"--tls-cert-file={pki}/apiserver.crt",
         f"--tls-private-key-file={pki}/apiserver.key",
         f"--token-auth-file={lab.secret('tokens.csv')}",
@@ -144,7 +150,7 @@ def _api_server(lab: Lab) -> Component:
         f"--kubelet-client-key={pki}/kubelet-client.key",
         "--kubelet-preferred-address-types=InternalIP",
         "--allow-privileged=true",
-        "--service-cluster-ip-range=10.96.0.0/16",
+        f"--service-cluster-ip-range={SERVICE_NETWORK}",
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={pki}/service-account.key",
         f"--service-account-signing-key-file={pki}/service-account.key",

@@ -17,6 +17,7 @@ NetworkKey = tuple[str, str]
 
 NETWORKS_ANNOTATION = "k8s.v1.cni.cncf.io/networks"
 PLUGIN = "kube-ovn"
+OVN = "ovn"  # the provider of eth0's addresses; those of further interfaces in OVN end in `.ovn`
 POD_MTU = 1400
 _DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
 # What a configuration that names no version is read as. By the specification that would be 0.1.0, of which the answer
@@ -57,21 +58,36 @@ class Allocation:
 
 
 @dataclass(frozen=True, slots=True)
+class Port:
+    """An interface of the pod in OVN."""
+
+    interface: str
+    allocation: Allocation
+    provider: str = OVN
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
-    """A further interface of the pod. `plugins` are called in this order, each with its own configuration."""
+    """A further interface of the pod: in OVN, or of `plugins`, called in this order, each with its configuration."""
 
     interface: str
     network: NetworkKey
-    plugins: tuple[Json, ...]
+    plugins: tuple[Json, ...] = ()
+    port: Port | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkPlan:
-    """`routes` go through eth0; those of an attachment are set by its own plugin."""
+    """`routes` go through eth0; those of an attachment of plugins are set by these."""
 
     eth0: Allocation
     attachments: tuple[Attachment, ...]
     routes: tuple[Route, ...]
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """All interfaces in OVN, eth0 first."""
+        return (Port("eth0", self.eth0), *(each.port for each in self.attachments if each.port is not None))
 
 
 def attached_networks(pod: Json) -> list[tuple[NetworkKey, str]]:
@@ -117,7 +133,13 @@ def _with_provider(plugin: Json, default: str) -> Json:
 
 
 def providers(attachment: Attachment) -> list[str]:
-    """The providers of the addresses that this attachment's plugins have from Kube-OVN: one as a rule, or none."""
+    """The providers of the addresses that this attachment's plugins have from Kube-OVN: one as a rule, or none.
+
+    Of a network in OVN it follows from the name, as with Kube-OVN itself.
+    """
+    if attachment.plugins[0]["type"] == PLUGIN:
+        namespace, name = attachment.network
+        return [f"{name}.{namespace}.{OVN}"]
     ipams = [plugin.get("ipam") or {} for plugin in attachment.plugins]
     return [str(ipam["provider"]) for ipam in ipams if ipam.get("type") == PLUGIN]
 
@@ -128,7 +150,7 @@ def plan_network(pod: Json, definitions: Mapping[NetworkKey, Json]) -> NetworkPl
     Raises:
         NetworkConfigError: there is something wrong with it.
     """
-    eth0 = allocation(pod, "ovn")
+    eth0 = allocation(pod, OVN)
     if isinstance(eth0, Waiting):
         return eth0
     attachments: list[Attachment] = []
@@ -140,6 +162,8 @@ def plan_network(pod: Json, definitions: Mapping[NetworkKey, Json]) -> NetworkPl
             if isinstance(allocated, Waiting):
                 return allocated
             elsewhere += allocated.routes
+            if attachment.plugins[0]["type"] == PLUGIN:
+                attachment = Attachment(interface, key, port=Port(interface, allocated, provider))
         attachments.append(attachment)
     return NetworkPlan(eth0, tuple(attachments), _routes_of_eth0(eth0, elsewhere))
 
@@ -168,7 +192,7 @@ def allocation(pod: Json, provider: str) -> Allocation | Waiting:
         addresses=tuple(sorted(_addresses(annotations, provider), key=family)),
         gateways=tuple(_list(annotations.get(f"{provider}.kubernetes.io/gateway", ""))),
         routes=_routes(annotations, provider),
-        mac=_value(annotations, provider, "mac_address") if provider == "ovn" else "",
+        mac=_value(annotations, provider, "mac_address") if provider == OVN or provider.endswith(f".{OVN}") else "",
     )
 
 
@@ -221,25 +245,36 @@ def host_interface(container: str, interface: str) -> str:
     return f"{sha256(container.encode()).hexdigest()[:9]}_{interface}"
 
 
-def eth0_commands(container: str, namespace: str, eth0: Allocation) -> tuple[str, str]:
-    """Two `ip -batch` scripts that make eth0: one for the node, one for inside the pod's `namespace`.
+def port_name(namespace: str, pod: str, provider: str) -> str:
+    """The logical switch port of an interface in OVN."""
+    return f"{pod}.{namespace}" if provider == OVN else f"{pod}.{namespace}.{provider}"
+
+
+def port_commands(container: str, namespace: str, port: Port) -> tuple[str, str]:
+    """Two `ip -batch` scripts that make an interface: one for the node, one for inside the pod's `namespace`.
 
     Both ends are made on the node, and one of them is moved: it keeps its index there, as that of a real pod does.
     """
-    outer, inner = host_interface(container, "eth0"), host_interface(container, "new")
+    outer, inner = host_interface(container, port.interface), host_interface(container, "new")
     size = f"mtu {POD_MTU} txqueuelen 0"
     outside = [
-        f"link add {outer} {size} type veth peer name {inner} address {eth0.mac} {size}",
-        f"link set {inner} netns {namespace} name eth0",
+        f"link add {outer} {size} type veth peer name {inner} address {port.allocation.mac} {size}",
+        f"link set {inner} netns {namespace} name {port.interface}",
         f"link set {outer} up",
     ]
-    adds = [f"addr add {address}{' nodad' if ':' in address else ' brd +'} dev eth0" for address in eth0.addresses]
-    return _script(outside), _script([*adds, "link set eth0 up"])
+    name = port.interface
+    adds = [
+        f"addr add {address}{' nodad' if ':' in address else ' brd +'} dev {name}"
+        for address in port.allocation.addresses
+    ]
+    return _script(outside), _script([*adds, f"link set {name} up"])
 
 
 def route_commands(plan: NetworkPlan) -> str:
-    """The `ip -batch` script that sets the routes through eth0."""
-    return _script([f"route replace {route.destination} via {route.gateway} dev eth0" for route in plan.routes])
+    """The `ip -batch` script that sets the routes through the interfaces in OVN."""
+    routes = [(route, "eth0") for route in plan.routes]
+    routes += [(route, port.interface) for port in plan.ports[1:] for route in port.allocation.routes]
+    return _script([f"route replace {route.destination} via {route.gateway} dev {name}" for route, name in routes])
 
 
 def _script(lines: list[str]) -> str:

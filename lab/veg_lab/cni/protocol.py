@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_interface
 from typing import Any
 
-from veg_lab.cni.network_plan import PLUGIN, Allocation, Json, NetworkKey, NetworkPlan, family
+from veg_lab.cni.network_plan import PLUGIN, Allocation, Json, NetworkKey, NetworkPlan, Port, family
 
 STATUS_ANNOTATION = "k8s.v1.cni.cncf.io/network-status"
 # Codes of the specification; from 100 on they are the plugin's own.
@@ -121,6 +121,12 @@ def _ips(version: str, allocation: Allocation) -> list[Json]:
         kind = {"version": str(family(address))} if version.startswith("0.") else {}
         entries.append({**kind, "address": address, **({"gateway": gateway} if gateway else {})})
     return entries
+
+
+def port_result(port: Port) -> Json:
+    """What the plugin of an attachment in OVN says of its interface."""
+    inside = {"name": port.interface, "mac": port.allocation.mac, "sandbox": port.interface}
+    return {"interfaces": [inside], "ips": [{"address": address} for address in port.allocation.addresses]}
 
 
 def network_status(plan: NetworkPlan, results: Sequence[Json]) -> str:

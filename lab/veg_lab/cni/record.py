@@ -28,3 +28,5 @@ class Sandbox(msgspec.Struct, frozen=True):
     arguments: str
     path: str
     delegated: list[Delegated]
+    ports: list[str]
+    """The interfaces in OVN."""

@@ -8,11 +8,12 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from veg_lab.cni import datapath, delegate, eth0, names
+from veg_lab.cni import datapath, delegate, names, ports
 from veg_lab.cni.cluster import Cluster, ClusterError
 from veg_lab.cni.command import CommandError
 from veg_lab.cni.network_plan import (
     Allocation,
+    Attachment,
     Json,
     NetworkConfigError,
     NetworkKey,
@@ -35,6 +36,7 @@ from veg_lab.cni.protocol import (
     ipam_result,
     network_result,
     network_status,
+    port_result,
 )
 from veg_lab.cni.record import Delegated, Sandbox
 from veg_lab.nodes.inventory import Node
@@ -145,7 +147,8 @@ class Sandboxes:
             async with self._slots:
                 results = await _create(node, sandbox, plan)
             await self._cluster.annotate(pod, {STATUS_ANNOTATION: network_status(plan, results)})
-            await eth0.wait_for_flows(node, sandbox.container)
+            for interface in sandbox.ports:
+                await ports.wait_for_flows(node, sandbox.container, interface)
             datapath.deepen_receive_queues(node.lab, node.name)
         except _EXPECTED:
             await _try_to_remove(node, sandbox)
@@ -183,8 +186,13 @@ def _sandbox(node: Node, request: Request, plan: NetworkPlan) -> Sandbox:
         namespace_inode=inode,
         arguments=request.arguments,
         path=request.path,
-        delegated=[Delegated(item.interface, list(item.plugins)) for item in plan.attachments],
+        delegated=[_delegated(item) for item in plan.attachments if item.port is None],
+        ports=[port.interface for port in plan.ports],
     )
+
+
+def _delegated(attachment: Attachment) -> Delegated:
+    return Delegated(attachment.interface, list(attachment.plugins))
 
 
 def _write(node: Node, sandbox: Sandbox) -> None:
@@ -204,9 +212,15 @@ async def _create(node: Node, sandbox: Sandbox, plan: NetworkPlan) -> list[Json]
     _write(node, sandbox)
     name = _name(node, sandbox)
     await names.publish(name, netns_of(node, sandbox.netns))
-    await eth0.create(node, sandbox, name, plan)
-    results = [await delegate.add(node, sandbox, delegated) for delegated in sandbox.delegated]
-    await eth0.set_routes(name, plan)
+    await ports.create(node, sandbox, name, plan.ports[0])
+    results = []
+    for attachment in plan.attachments:
+        if attachment.port is not None:
+            await ports.create(node, sandbox, name, attachment.port)
+            results.append(port_result(attachment.port))
+        else:
+            results.append(await delegate.add(node, sandbox, _delegated(attachment)))
+    await ports.set_routes(name, plan)
     return results
 
 
@@ -225,7 +239,8 @@ async def _remove(node: Node, container: str, sandbox: Sandbox | None) -> None:
             there = namespace_inode(netns_of(node, sandbox.netns)) == sandbox.namespace_inode
             # Without a namespace the plugins still give back what they keep elsewhere: leases, for one.
             await delegate.delete(node, sandbox if there else msgspec.structs.replace(sandbox, netns=""))
-        await eth0.remove(node, container)
+        for interface in sandbox.ports if sandbox is not None else ("eth0",):
+            await ports.remove(node, container, interface)
     if sandbox is not None:
         await names.withdraw(_name(node, sandbox), sandbox.namespace_inode)
         _record(node, container).unlink(missing_ok=True)

@@ -51,8 +51,8 @@ def interface_annotations(interface: Interface) -> dict[str, str]:
         "gateway": subnet.gateway,
         "logical_switch": subnet.name,
     }
-    if interface.provider == OVN_PROVIDER:
-        # An attachment has the MAC address that its own plugin gives it; Kube-OVN only manages its addresses.
+    if subnet.in_ovn:
+        # Another attachment has the MAC address that its own plugin gives it; Kube-OVN only manages its addresses.
         values |= {"mac_address": lease.mac, "logical_router": subnet.vpc, "pod_nic_type": "veth-pair"}
     return {annotation(interface.provider, field): value for field, value in values.items()}
 
@@ -114,7 +114,8 @@ def _vpc_patches(snapshot: Snapshot, chassis: Mapping[str, str], behaviour: Beha
         name = vpc["metadata"]["name"]
         subnets = sorted(s.name for s in snapshot.cluster.subnets.values() if s.in_ovn and s.vpc == name)
         stated = (vpc.get("spec") or {}).get("defaultSubnet") or (DEFAULT_SUBNET if name == DEFAULT_VPC else "")
-        oldest = next((s.name for s in snapshot.cluster.subnets.values() if s.name in subnets), "")
+        primary = (s.name for s in snapshot.cluster.subnets.values() if s.is_primary)
+        oldest = next((subnet for subnet in primary if subnet in subnets), "")
         wanted: Json = {
             "router": name,
             "standby": True,

@@ -32,6 +32,8 @@ KINDS: dict[str, tuple[str, str]] = {
     "IPPool": ("/apis/kubeovn.io/v1", "ippools"),
     "Deployment": ("/apis/apps/v1", "deployments"),
     "VpcEgressGateway": ("/apis/kubeovn.io/v1", "vpc-egress-gateways"),
+    "Service": ("/api/v1", "services"),
+    "EndpointSlice": ("/apis/discovery.k8s.io/v1", "endpointslices"),
     "NetworkAttachmentDefinition": ("/apis/k8s.cni.cncf.io/v1", "network-attachment-definitions"),
 }
 # Followed only where Kube-OVN has gateways of its own.

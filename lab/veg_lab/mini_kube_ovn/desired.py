@@ -18,6 +18,7 @@ from veg_lab.mini_kube_ovn.names import (
     subnet_node_port_group,
     switch_router_port,
 )
+from veg_lab.mini_kube_ovn.services import BALANCERS, LoadBalancer, load_balancers
 from veg_lab.mini_kube_ovn.snapshot import Snapshot
 from veg_lab.mini_kube_ovn.vpcs import BfdPort, Policy, Route, policies, routes, wanted_bfd_port
 
@@ -40,6 +41,7 @@ class SwitchPort:
 class Switch:
     name: str
     ports: tuple[SwitchPort, ...]
+    load_balancers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Northbound:
     switches: tuple[Switch, ...]
     routers: tuple[Router, ...]
     port_groups: tuple[PortGroup, ...]
+    load_balancers: tuple[LoadBalancer, ...]
 
 
 def northbound(
@@ -89,7 +92,8 @@ def northbound(
         asked.append(
             replace(router, routes=(*router.routes, *more), policies=(*router.policies, *policies(vpc)), bfd_port=port)
         )
-    return Northbound(switches, tuple(asked), _port_groups(subnets, assignment))
+    balancers = load_balancers(snapshot.objects["Service"], snapshot.objects["EndpointSlice"])
+    return Northbound(switches, tuple(asked), _port_groups(subnets, assignment), balancers)
 
 
 def _switch(subnet: Subnet, assignment: Assignment) -> Switch:
@@ -106,13 +110,15 @@ def _switch(subnet: Subnet, assignment: Assignment) -> Switch:
         for node, lease in assignment.nodes.items():
             address = " ".join([lease.mac, *map(str, lease.addresses)])
             nodes.append(SwitchPort(node_port(node), (address,), external_ids={**VENDOR, "ls": subnet.name}))
-    return Switch(subnet.name, (uplink, *nodes, *pods))
+    # Nodes have kube-proxy for Services, and other VPCs have none.
+    balanced = subnet.vpc == DEFAULT_VPC and subnet.name != JOIN_SUBNET
+    return Switch(subnet.name, (uplink, *nodes, *pods), BALANCERS if balanced else ())
 
 
 def _pod_port(interface: Interface) -> SwitchPort:
     pod, lease = interface.pod, interface.lease
     return SwitchPort(
-        name=pod_port(pod.namespace, pod.name),
+        name=pod_port(pod.namespace, pod.name, interface.provider),
         addresses=(" ".join([lease.mac, *map(str, lease.addresses)]),),
         external_ids={**VENDOR, "pod": pod.key, "ls": interface.subnet.name},
     )
@@ -190,4 +196,4 @@ def _port_groups(subnets: Iterable[Subnet], assignment: Assignment) -> tuple[Por
 
 
 def _port_names(interfaces: Iterable[Interface]) -> frozenset[str]:
-    return frozenset(pod_port(each.pod.namespace, each.pod.name) for each in interfaces)
+    return frozenset(pod_port(each.pod.namespace, each.pod.name, each.provider) for each in interfaces)

@@ -10,9 +10,10 @@ from ovsdbapp.schema.ovn_northbound import impl_idl
 from veg_lab.mini_kube_ovn.behaviours import Behaviour
 from veg_lab.mini_kube_ovn.bfd_ports import ensure_bfd_port
 from veg_lab.mini_kube_ovn.desired import Northbound, PortGroup, Router, Switch
-from veg_lab.mini_kube_ovn.names import FOREIGN_OWNER_KEY, VENDOR
+from veg_lab.mini_kube_ovn.names import FOREIGN_OWNER_KEY, GLOBAL_OPTIONS, VENDOR
 from veg_lab.mini_kube_ovn.occasion import Occasion
 from veg_lab.mini_kube_ovn.ovsdb import connect
+from veg_lab.mini_kube_ovn.services import LoadBalancer
 from veg_lab.mini_kube_ovn.sweep import (
     doomed_policy,
     doomed_port_group,
@@ -67,9 +68,22 @@ class EnsureNorthbound(command.BaseCommand):  # type: ignore[misc] # ovsdbapp sh
 
     def run_idl(self, txn: Any) -> None:
         self._ports = {}
+        for row in self.api.tables["NB_Global"].rows.values():
+            _set_map(row, "options", GLOBAL_OPTIONS)
         self._prune("Logical_Switch", {switch.name for switch in self._desired.switches})
         self._prune("Logical_Router", {router.name for router in self._desired.routers})
         self._prune("Port_Group", {group.name for group in self._desired.port_groups})
+        self._sweep()
+        balancers = {wanted.name: self._ensure_balancer(txn, wanted) for wanted in self._desired.load_balancers}
+        for switch in self._desired.switches:
+            self._ensure_switch(txn, switch, balancers)
+        for router in self._desired.routers:
+            self._ensure_router(txn, router)
+        for group in self._desired.port_groups:
+            self._ensure_group(txn, group)
+
+    def _sweep(self) -> None:
+        """Delete what this version of Kube-OVN takes for leftovers now, whoever made it."""
         for row in list(self.api.tables["Logical_Switch"].rows.values()):
             if doomed_switch(row, self._desired.switches, self._occasion, self._behaviour):
                 row.delete()
@@ -79,12 +93,6 @@ class EnsureNorthbound(command.BaseCommand):  # type: ignore[misc] # ovsdbapp sh
         for row in list(self.api.tables["Port_Group"].rows.values()):
             if doomed_port_group(row, self._desired.port_groups, self._occasion, self._behaviour):
                 row.delete()
-        for switch in self._desired.switches:
-            self._ensure_switch(txn, switch)
-        for router in self._desired.routers:
-            self._ensure_router(txn, router)
-        for group in self._desired.port_groups:
-            self._ensure_group(txn, group)
 
     def _prune(self, table: str, wanted: set[str]) -> None:
         for row in list(self.api.tables[table].rows.values()):
@@ -100,8 +108,24 @@ class EnsureNorthbound(command.BaseCommand):  # type: ignore[misc] # ovsdbapp sh
         _set_map(row, "external_ids", external_ids)
         return row
 
-    def _ensure_switch(self, txn: Any, switch: Switch) -> None:
+    def _ensure_balancer(self, txn: Any, wanted: LoadBalancer) -> Any:
+        row = self._named(txn, "Load_Balancer", wanted.name, VENDOR)
+        values = {
+            "protocol": [wanted.protocol],
+            "vips": dict(wanted.vips),
+            "options": dict(wanted.options),
+            "selection_fields": list(wanted.selection_fields),
+        }
+        for column, value in values.items():
+            if getattr(row, column, None) != value:
+                setattr(row, column, value)
+        return row
+
+    def _ensure_switch(self, txn: Any, switch: Switch, balancers: Mapping[str, Any]) -> None:
         row = self._named(txn, "Logical_Switch", switch.name, VENDOR)
+        found = {balancer.name for balancer in _references(row, "load_balancer")}
+        for name in sorted(set(switch.load_balancers) - found):
+            row.addvalue("load_balancer", balancers[name])
         wanted: dict[Key, dict[str, Any]] = {
             (port.name,): {
                 "name": port.name,

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from veg_lab.mini_kube_ovn.names import DEFAULT_SUBNET, DEFAULT_VPC, JOIN_SUBNET, NETWORKS_ANNOTATION, OVN_PROVIDER
+from veg_lab.mini_kube_ovn.names import (
+    DEFAULT_SUBNET,
+    DEFAULT_VPC,
+    JOIN_SUBNET,
+    NETWORKS_ANNOTATION,
+    OVN_PROVIDER,
+    is_of_ovn,
+)
 
 Json = dict[str, Any]
 Address = IPv4Address | IPv6Address
@@ -38,6 +45,11 @@ class Subnet:
 
     @property
     def in_ovn(self) -> bool:
+        return is_of_ovn(self.provider)
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether pods have their eth0 there."""
         return self.provider == OVN_PROVIDER
 
     @property
@@ -120,7 +132,7 @@ def parse_subnet(obj: Json) -> Subnet:
     provider = spec.get("provider") or OVN_PROVIDER
     return Subnet(
         name=name,
-        vpc=spec.get("vpc") or (DEFAULT_VPC if provider == OVN_PROVIDER else ""),
+        vpc=spec.get("vpc") or (DEFAULT_VPC if is_of_ovn(provider) else ""),
         provider=provider,
         networks=networks,
         gateways=gateways,
@@ -166,12 +178,17 @@ def parse_ip_pool(obj: Json) -> IpPool:
 
 
 def provider_of(nad: Json) -> str | None:
-    """The provider of a NetworkAttachmentDefinition whose addresses Kube-OVN manages; None for any other."""
+    """The provider of a NetworkAttachmentDefinition whose addresses Kube-OVN manages; None for any other.
+
+    Of one in OVN it follows from the name, whatever is written.
+    """
     try:
         config = json.loads((nad.get("spec") or {}).get("config") or "{}")
         plugins = [config, *config.get("plugins", ())]
     except (ValueError, AttributeError):
         return None
+    if any(plugin.get("type") == "kube-ovn" for plugin in plugins):
+        return f"{nad['metadata']['name']}.{nad['metadata']['namespace']}.{OVN_PROVIDER}"
     for ipam in (plugin.get("ipam") or {} for plugin in plugins):
         if ipam.get("type") == "kube-ovn":
             provider: str | None = ipam.get("provider")
@@ -182,7 +199,7 @@ def provider_of(nad: Json) -> str | None:
 def namespace_subnet(namespace: Json, subnets: Iterable[Subnet]) -> str:
     """The subnet of a namespace's pods: the first that claims it, else what its annotation says, else the default."""
     name = namespace["metadata"]["name"]
-    known = [subnet for subnet in subnets if subnet.in_ovn and subnet.name != JOIN_SUBNET]
+    known = [subnet for subnet in subnets if subnet.is_primary and subnet.name != JOIN_SUBNET]
     claims = sorted(subnet.name for subnet in known if name in subnet.namespaces)
     written = (namespace["metadata"].get("annotations") or {}).get("ovn.kubernetes.io/logical_switch", "")
     stated = [part for part in written.split(",") if part in {subnet.name for subnet in known}]

@@ -11,6 +11,10 @@ VENDOR = {"vendor": "kube-ovn"}
 # Rows with this key belong to an egress gateway, although they carry our vendor too. We never touch them.
 FOREIGN_OWNER_KEY = "vpc-egress-gateway"
 
+# A switch with load balancers tracks all connections. Without this option OVN would drop what it then finds invalid:
+# packets of connections that began elsewhere, as after a failover.
+GLOBAL_OPTIONS = {"use_ct_inv_match": "false"}
+
 NETWORKS_ANNOTATION = "k8s.v1.cni.cncf.io/networks"
 
 
@@ -18,8 +22,18 @@ def annotation(provider: str, field: str) -> str:
     return f"{provider}.kubernetes.io/{field}"
 
 
-def pod_port(namespace: str, pod: str) -> str:
-    return f"{pod}.{namespace}"
+def is_of_ovn(provider: str) -> bool:
+    """Whether a provider's networks are switches of OVN: eth0's own, and `<attachment>.<namespace>.ovn`."""
+    return provider == OVN_PROVIDER or provider.endswith(f".{OVN_PROVIDER}")
+
+
+def pod_port(namespace: str, pod: str, provider: str = OVN_PROVIDER) -> str:
+    return f"{pod}.{namespace}" if provider == OVN_PROVIDER else f"{pod}.{namespace}.{provider}"
+
+
+def load_balancer(protocol: str, *, session: bool) -> str:
+    """Of the default VPC; `session` is for Services whose clients stay with one endpoint."""
+    return f"cluster-{protocol}-{'session-' if session else ''}loadbalancer"
 
 
 def node_port(node: str) -> str:

@@ -13,11 +13,15 @@ NODE_PREFIX = 16
 # A network for tunnels alone.
 _TUNNELS = "172.19.0.0"
 # With these addresses, as in the document's example: on the node network, and on the join network.
+CONTROL_PLANE = "kube-ovn-control-plane"
 BASE = {
-    "kube-ovn-control-plane": ("172.18.0.3", "100.64.0.2"),
+    CONTROL_PLANE: ("172.18.0.3", "100.64.0.2"),
     "kube-ovn-worker": ("172.18.0.2", "100.64.0.3"),
     "kube-ovn-worker2": ("172.18.0.4", "100.64.0.4"),
 }
+
+# Where pods find the API server and the bus, as in a cluster that has them on a node. They run on the machine.
+CONTROL_PLANE_ADDRESS = BASE[CONTROL_PLANE][0]
 
 
 @dataclass(frozen=True)

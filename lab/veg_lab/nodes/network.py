@@ -9,12 +9,14 @@
 """
 
 from veg_lab import netns
-from veg_lab.nodes.inventory import NODE_PREFIX, Node
+from veg_lab.nodes.inventory import CONTROL_PLANE, NODE_PREFIX, Node
 from veg_lab.paths import MACHINE_ADDRESS, Lab
 
 TUNNEL_BRIDGE = "br-phy"
 TUNNEL_NETWORK = "172.19.0.0/16"
 TUNNEL_PORT = "phy"
+# What pods reach on the control plane's node and is on the machine: API server and NATS.
+_PORTS = "6443,4222"
 # Switch -> the node's end.
 _CABLES = {"br-nodes": "eth0", "br-tunnels": TUNNEL_PORT, "br-ext": "eth1", "mgmt0": "uplink"}
 SWITCHES = tuple(_CABLES)
@@ -46,9 +48,19 @@ def ensure(node: Node) -> None:
     inside.append(f"addr replace {node.address}/{NODE_PREFIX} brd + dev eth0")
     inside.append(f"route replace default via {MACHINE_ADDRESS} dev eth0")
     batch(node.namespace, inside)
+    if node.name == CONTROL_PLANE:
+        _hand_on(node)
     # Userspace switches take packets as they are: nobody would fill in a checksum left to the hardware.
     netns.run_in(node.namespace, ["ethtool", "-K", TUNNEL_PORT, "tx", "off"])
     netns.run_in(node.lab.namespace(), ["ethtool", "-K", cable(node, "br-tunnels"), "tx", "off"])
+
+
+def _hand_on(node: Node) -> None:
+    """What comes to the node for a daemon of the machine goes there; Kube-OVN's masquerading leads the answers back."""
+    match = f"-d {node.address} -p tcp -m multiport --dports {_PORTS}"
+    rule = f"PREROUTING {match} -j DNAT --to-destination {MACHINE_ADDRESS}"
+    ensure_rule = f"iptables -w -t nat -C {rule} 2>/dev/null || iptables -w -t nat -A {rule}"
+    netns.run_in(node.namespace, ["sh", "-c", ensure_rule])
 
 
 def address_tunnels(node: Node) -> None:

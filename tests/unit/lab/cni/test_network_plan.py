@@ -9,14 +9,16 @@ from veg_lab.cni.network_plan import (
     Allocation,
     NetworkConfigError,
     NetworkPlan,
+    Port,
     Route,
     Waiting,
     allocation,
     attached_networks,
-    eth0_commands,
     host_interface,
     plan_network,
     plugins_of,
+    port_commands,
+    port_name,
     providers,
     route_commands,
 )
@@ -36,8 +38,13 @@ MACVLAN = {
     "master": "eth1",
     "ipam": {"type": "kube-ovn", "provider": "eth1.default"},
 }
-BRIDGE = {"cniVersion": "0.3.0", "type": "bridge", "bridge": "mgmt0", "ipam": {"type": "host-local"}}
-DEFINITIONS = {ETH1: definition(ETH1, MACVLAN), MGMT: definition(MGMT, BRIDGE)}
+OVERLAY = {"cniVersion": "0.3.0", "type": "kube-ovn", "server_socket": "/run/x.sock", "provider": "whatever"}
+BRIDGE = ("default", "bridge")
+DEFINITIONS = {
+    ETH1: definition(ETH1, MACVLAN),
+    MGMT: definition(MGMT, OVERLAY),
+    BRIDGE: definition(BRIDGE, {"cniVersion": "0.3.0", "type": "bridge", "ipam": {"type": "host-local"}}),
+}
 
 
 def annotations_of(provider: str, address: str, cidr: str, gateway: str, mac: str = "") -> dict[str, str]:
@@ -51,8 +58,16 @@ DUAL = annotations_of("ovn", "fd00::c,10.16.0.12", "fd00::/112,10.16.0.0/16", "f
 GATEWAY = {
     **ETH0,
     **NET1,
-    "k8s.v1.cni.cncf.io/networks": "default/eth1, kube-system/veg-mgmt",
+    "k8s.v1.cni.cncf.io/networks": "default/eth1, default/bridge",
     "eth1.default.kubernetes.io/routes": '[{"dst":"0.0.0.0/0","gw":"172.17.0.1"}]',
+}
+
+NET2 = "veg-mgmt.kube-system.ovn"
+CUSTOM = {
+    **GATEWAY,
+    **annotations_of(NET2, "10.250.0.5", "10.250.0.0/16", "10.250.0.1", "02:00:00:00:00:05"),
+    "k8s.v1.cni.cncf.io/networks": "default/eth1, kube-system/veg-mgmt",
+    f"{NET2}.kubernetes.io/routes": '[{"dst":"10.96.42.22","gw":"10.250.0.1"}]',
 }
 
 
@@ -71,9 +86,31 @@ def test_the_gateway_pod_of_the_document_has_no_default_route_on_eth0() -> None:
     assert plan.eth0.addresses == ("10.16.0.12/16",)
     assert [(item.interface, item.network, [p["type"] for p in item.plugins]) for item in plan.attachments] == [
         ("net1", ETH1, ["macvlan"]),
-        ("net2", MGMT, ["bridge"]),
+        ("net2", BRIDGE, ["bridge"]),
     ]
     assert plan.routes == ()
+
+
+def test_an_attachment_of_kube_ovns_own_type_is_a_port_in_ovn() -> None:
+    plan = planned(CUSTOM)
+    assert [item.interface for item in plan.attachments] == ["net1", "net2"]
+    route = Route("10.96.42.22/32", "10.250.0.1")
+    net2 = Allocation(("10.250.0.5/16",), ("10.250.0.1",), (route,), "02:00:00:00:00:05")
+    assert plan.ports == (Port("eth0", plan.eth0), Port("net2", net2, "veg-mgmt.kube-system.ovn"))
+    assert plan.attachments[1].port == plan.ports[1]
+    assert port_name("default", "x", plan.ports[0].provider) == "x.default"
+    assert port_name("default", "x", plan.ports[1].provider) == "x.default.veg-mgmt.kube-system.ovn"
+    _, inside = port_commands("c1", "veg.pod.default.x", plan.ports[1])
+    assert inside.splitlines() == ["addr add 10.250.0.5/16 brd + dev net2", "link set net2 up"]
+    assert route_commands(plan) == "route replace 10.96.42.22/32 via 10.250.0.1 dev net2\n"
+
+
+def test_a_port_in_ovn_is_waited_for_and_needs_its_hardware_address() -> None:
+    waiting = plan_network(pod({**CUSTOM, f"{NET2}.kubernetes.io/allocated": ""}), DEFINITIONS)
+    assert isinstance(waiting, Waiting)
+    assert f"{NET2}.kubernetes.io/allocated" in waiting.reason
+    with pytest.raises(NetworkConfigError, match=r"veg-mgmt\.kube-system\.ovn\.kubernetes\.io/mac_address is missing"):
+        planned({**CUSTOM, f"{NET2}.kubernetes.io/mac_address": ""})
 
 
 def test_an_ordinary_pod_leaves_by_its_subnet_gateway() -> None:
@@ -179,7 +216,7 @@ def test_interface_names_fit_the_kernel_and_differ_per_sandbox() -> None:
 
 
 def test_commands_make_eth0_in_one_batch_each() -> None:
-    outside, inside = eth0_commands("c1", "veg.pod.default.x", planned(DUAL).eth0)
+    outside, inside = port_commands("c1", "veg.pod.default.x", planned(DUAL).ports[0])
     outer, inner = host_interface("c1", "eth0"), host_interface("c1", "new")
     size = "mtu 1400 txqueuelen 0"
     assert outside.splitlines() == [

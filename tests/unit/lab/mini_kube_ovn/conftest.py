@@ -61,6 +61,8 @@ def _cluster(**more: list[Json]) -> dict[str, list[Json]]:
         "Namespace": [{"metadata": _meta("default")}],
         "Node": [_node()],
         "NetworkAttachmentDefinition": [{"metadata": _meta("eth1", "default"), "spec": {"config": config}}],
+        "Service": [],
+        "EndpointSlice": [],
     }
     return {kind: found + more.get(kind, []) for kind, found in objects.items()}
 

@@ -101,3 +101,37 @@ def test_the_bfd_port_of_a_vpc_is_made_by_the_versions_that_have_it(
     assert port is not None
     assert (port.name, port.networks) == ("bfd@vpc1", ("10.255.255.255", "fd01::1"))
     assert (port.chassis, port.nodes) == (("chassis-1",), ("kube-ovn-worker",))
+
+
+def test_an_attachment_in_ovn_has_a_port_of_its_own_in_its_subnet(
+    cluster: Callable[..., Any], pod: Callable[..., Any], subnet: Callable[..., Any]
+) -> None:
+    config = '{"type": "kube-ovn", "provider": "mgmt.default.ovn"}'
+    definition = {"metadata": {"name": "mgmt", "namespace": "default"}, "spec": {"config": config}}
+    more = subnet("mgmt", "10.250.0.0/16", provider="mgmt.default.ovn")
+    objects = cluster(
+        Subnet=[more], NetworkAttachmentDefinition=[definition], Pod=[pod("gateway1", networks="default/mgmt")]
+    )
+    desired = wanted(objects)
+    ports = {switch.name: {port.name: port for port in switch.ports} for switch in desired.switches}
+    made = ports["mgmt"]["gateway1.default.mgmt.default.ovn"]
+    assert made.addresses[0].endswith(" 10.250.0.2")
+    assert "gateway1.default" in ports["ovn-default"]
+    groups = {group.name: group.ports for group in desired.port_groups}
+    assert groups["mgmt.kube.ovn.worker"] == {"gateway1.default.mgmt.default.ovn"}
+    router = next(router for router in desired.routers if router.name == "ovn-cluster")
+    assert (31000, "ip4.dst == 10.250.0.0/16") in {(policy.priority, policy.match) for policy in router.policies}
+
+
+def test_only_switches_of_the_default_vpc_have_load_balancers(
+    cluster: Callable[..., Any], subnet: Callable[..., Any], vpc: Callable[..., Any]
+) -> None:
+    more = [subnet("subnet1", "192.168.0.0/24", vpc="vpc1"), subnet("mgmt", "10.250.0.0/16", provider="a.b.ovn")]
+    desired = wanted(cluster(Vpc=[vpc("vpc1")], Subnet=more))
+    names = tuple(balancer.name for balancer in desired.load_balancers)
+    assert {switch.name: switch.load_balancers for switch in desired.switches} == {
+        "ovn-default": names,
+        "mgmt": names,
+        "join": (),
+        "subnet1": (),
+    }

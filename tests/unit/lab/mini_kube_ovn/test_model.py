@@ -69,13 +69,14 @@ def test_both_forms_of_the_networks_annotation(text: str, expected: object) -> N
     [
         ('{"ipam": {"type": "kube-ovn", "provider": "eth1.default"}}', "eth1.default"),
         ('{"plugins": [{"ipam": {"type": "kube-ovn", "provider": "a.b"}}]}', "a.b"),
+        ('{"type": "kube-ovn", "provider": "whatever"}', "n.ns.ovn"),
         ('{"ipam": {"type": "host-local"}}', None),
         ("not json", None),
         ("[]", None),
     ],
 )
 def test_only_a_kube_ovn_ipam_has_a_provider(config: str, provider: str | None) -> None:
-    assert provider_of({"spec": {"config": config}}) == provider
+    assert provider_of({"metadata": {"name": "n", "namespace": "ns"}, "spec": {"config": config}}) == provider
 
 
 def test_a_namespace_follows_the_subnet_that_claims_it_then_its_annotation_then_the_default() -> None:

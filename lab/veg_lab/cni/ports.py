@@ -1,8 +1,8 @@
-"""The interface of a pod in OVN: a veth whose outer end is a port of the node's integration bridge."""
+"""The interfaces of a pod in OVN, each a veth whose outer end is a port of the node's integration bridge."""
 
 from veg_lab import netns, ovn
 from veg_lab.cni.command import CommandError, run
-from veg_lab.cni.network_plan import NetworkPlan, eth0_commands, host_interface, route_commands
+from veg_lab.cni.network_plan import NetworkPlan, Port, host_interface, port_commands, port_name, route_commands
 from veg_lab.cni.record import Sandbox
 from veg_lab.nodes.inventory import Node
 
@@ -14,24 +14,24 @@ _SYSCTLS = (
 )
 
 # Open vSwitch's userspace datapath takes packets as they are: nobody would fill in a checksum left to the hardware.
-_INSIDE = f"{_SYSCTLS} ethtool -K eth0 tx off >/dev/null && exec ip -batch -"
+_INSIDE = f'{_SYSCTLS} ethtool -K "$0" tx off >/dev/null && exec ip -batch -'
 # ovn-controller reports a port when its flows are in place; a pod is not up before.
 FLOWS_TIMEOUT_S = 10
 _VSCTL_TIMEOUT_S = 10
 
 
-async def create(node: Node, sandbox: Sandbox, namespace: str, plan: NetworkPlan) -> None:
-    """Make eth0 in the pod's namespace (by its name) and its port. Routes come last, with `set_routes`."""
-    outside, inside = eth0_commands(sandbox.container, namespace, plan.eth0)
+async def create(node: Node, sandbox: Sandbox, namespace: str, port: Port) -> None:
+    """Make one in the pod's namespace (by its name), and its port. Routes come last, with `set_routes`."""
+    outside, inside = port_commands(sandbox.container, namespace, port)
     await run([*netns.enter(node.namespace), "ip", "-batch", "-"], stdin=outside)
-    await run([*netns.enter(namespace), "sh", "-c", _INSIDE], stdin=inside)
-    await _add_port(node, sandbox)
+    await run([*netns.enter(namespace), "sh", "-c", _INSIDE, port.interface], stdin=inside)
+    await _add_port(node, sandbox, port)
 
 
-async def _add_port(node: Node, sandbox: Sandbox) -> None:
+async def _add_port(node: Node, sandbox: Sandbox, made: Port) -> None:
     """The port takes the place of those that earlier sandboxes of the pod have left: OVN wants one."""
-    port = host_interface(sandbox.container, "eth0")
-    iface_id = f"external_ids:iface-id={sandbox.pod_name}.{sandbox.pod_namespace}"
+    port = host_interface(sandbox.container, made.interface)
+    iface_id = f"external_ids:iface-id={port_name(sandbox.pod_namespace, sandbox.pod_name, made.provider)}"
     found = await _vsctl(node, "--bare", "--columns=name", "find", "Interface", iface_id)
     deletes = [word for old in found.split() for word in ("--if-exists", "del-port", "br-int", old, "--")]
     ids = [iface_id, f"external_ids:pod_netns={sandbox.netns}"]
@@ -39,13 +39,13 @@ async def _add_port(node: Node, sandbox: Sandbox) -> None:
 
 
 async def set_routes(namespace: str, plan: NetworkPlan) -> None:
-    """Set the routes through eth0: after the attachments, since of one destination the last route counts."""
+    """Set the routes through them: after the attachments, since of one destination the last route counts."""
     await run([*netns.enter(namespace), "ip", "-batch", "-"], stdin=route_commands(plan))
 
 
-async def wait_for_flows(node: Node, container: str) -> None:
-    """Wait until the chassis has the flows of the pod's port."""
-    port = host_interface(container, "eth0")
+async def wait_for_flows(node: Node, container: str, interface: str) -> None:
+    """Wait until the chassis has the flows of a port of the pod."""
+    port = host_interface(container, interface)
     wait = [f"--timeout={FLOWS_TIMEOUT_S}", "wait-until", "Interface", port, "external_ids:ovn-installed=true"]
     try:
         await run(ovn.vsctl(node.lab, node.name, *wait), timeout_s=FLOWS_TIMEOUT_S + 5)
@@ -53,9 +53,9 @@ async def wait_for_flows(node: Node, container: str) -> None:
         raise CommandError(f"OVN did not install the flows of port {port} within {FLOWS_TIMEOUT_S} s") from error
 
 
-async def remove(node: Node, container: str) -> None:
+async def remove(node: Node, container: str, interface: str) -> None:
     """Remove port and veth, whatever of them exists."""
-    port = host_interface(container, "eth0")
+    port = host_interface(container, interface)
     await _vsctl(node, "--no-wait", "--if-exists", "del-port", "br-int", port)
     try:
         await run([*netns.enter(node.namespace), "ip", "link", "del", port])
