@@ -5,7 +5,7 @@ import sys
 from veg_lab import netns, probes
 from veg_lab.nodes import network
 from veg_lab.nodes.inventory import NODE_PREFIX
-from veg_lab.paths import MACHINE_ADDRESS, MANAGEMENT_ADDRESS, Lab
+from veg_lab.paths import MACHINE_ADDRESS, Lab
 from veg_lab.process import Component
 
 EXTERNAL = "ext"
@@ -26,9 +26,7 @@ def ensure(lab: Lab) -> None:
     if EXTERNAL not in network.links(machine):
         peer = f"peer name eth0 netns {external}"
         network.batch(machine, [f"link add {EXTERNAL} type veth {peer}", f"link set {EXTERNAL} master br-ext"])
-    own = _addresses("mgmt0", (f"{MANAGEMENT_ADDRESS}/16",)) + _addresses(
-        "br-nodes", (f"{MACHINE_ADDRESS}/{NODE_PREFIX}",)
-    )
+    own = _addresses("br-nodes", (f"{MACHINE_ADDRESS}/{NODE_PREFIX}",))
     network.batch(machine, [*own, *_addresses("br-ext", MACHINE_ADDRESSES), f"link set {EXTERNAL} up"])
     back = f"route replace {NODE_NETWORK} via {MACHINE_ADDRESSES[0].split('/')[0]}"
     network.batch(external, [*_addresses("eth0", EXTERNAL_ADDRESSES), back])

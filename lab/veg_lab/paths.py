@@ -19,7 +19,6 @@ KUBERNETES_SOURCE = REPOSITORY / "lab" / "build" / "kubernetes"
 RUNTIME_SOURCE = REPOSITORY / "lab" / "build" / "containerd"
 _CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 PROGRAMS = (*_CONTROL_PLANE, "kubelet", "containerd", "containerd-shim-runc-v2", "ctr")
-MANAGEMENT_ADDRESS = "10.250.0.1"
 # The machine on the node network of the user's document: API server, southbound database, and the nodes' way out.
 MACHINE_ADDRESS = "172.18.0.1"
 

@@ -7,11 +7,12 @@ from veg_lab import control_plane, image_store, kube_ovn, nats, netns, probes
 from veg_lab.mini_kube_ovn.behaviours import VARIABLE
 from veg_lab.nats import PORT
 from veg_lab.nodes.inventory import nodes
-from veg_lab.paths import MANAGEMENT_ADDRESS, Lab
+from veg_lab.paths import Lab
 from veg_lab.process import Component
 
 AGENT_SECRET = "veg-gw-agent-nats"  # noqa: S105  the name of a Secret
 MANAGEMENT_NETWORK = "kube-system/veg-mgmt"
+BUS_SERVICE = "10.96.42.22"  # of lab/manifests/nats.yaml
 _HEALTH_PORTS = {"watcher": 9101, "planner": 9102, "ovn-writer": 9103, "kube-writer": 9104}
 
 
@@ -49,7 +50,7 @@ def components(lab: Lab) -> list[Component]:
         "VEG_POSTGRES_URL": lab.postgres_url("veg_planner"),
         "VEG_GATEWAY_IMAGE": image_store.reference("gw-agent"),
         "VEG_MANAGEMENT_NETWORK": MANAGEMENT_NETWORK,
-        "VEG_AGENT_NATS_URL": f"nats://{MANAGEMENT_ADDRESS}:{PORT}",
+        "VEG_AGENT_NATS_URL": f"nats://{BUS_SERVICE}:{PORT}",
         "VEG_AGENT_NATS_SECRET": AGENT_SECRET,
         # Also where Kube-OVN makes the ports: its OVN has a patch, the lab's has not.
         "VEG_BFD_RELAY": os.environ.get("VEG_BFD_RELAY", "on"),

@@ -48,7 +48,7 @@ from veg_planner.core import Entry, Outcome, Outgoing, Record, Removed, World, s
 SETTINGS = PlannerSettings(
     image="gw:test",
     management_network="kube-system/veg-mgmt",
-    agent_nats_url="nats://bus:4222",
+    agent_nats_url="nats://10.96.42.22:4222",
     disruption_budgets=True,
 )
 GATEWAY = "default/gateway1"
@@ -58,6 +58,14 @@ SPEC = {
     "externalSubnet": "macvlan1",
     "policies": [{"snat": True, "subnets": ["ovn-default"]}],
 }
+MANAGEMENT = Subnet(
+    name="veg-mgmt",
+    vpc="ovn-cluster",
+    provider="veg-mgmt.kube-system.ovn",
+    cidr="10.250.0.0/16",
+    gateway="10.250.0.1",
+    validated=True,
+)
 NETWORKS: tuple[AnyProjection, ...] = (
     Vpc(name="ovn-cluster", router="ovn-cluster", default_subnet="ovn-default"),
     Subnet(
@@ -70,6 +78,7 @@ NETWORKS: tuple[AnyProjection, ...] = (
     ),
     Subnet(name="macvlan1", provider="eth1.default", cidr="172.17.0.0/16", gateway="172.17.0.1", validated=True),
     NetworkAttachment(namespace="default", name="eth1", config="{}"),
+    MANAGEMENT,
 )
 
 

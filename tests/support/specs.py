@@ -43,6 +43,7 @@ CLUSTER: Final[tuple[AnyProjection, ...]] = (
     _subnet("macvlan6", "", "fc00:172:17::/64", "fc00:172:17::1", "eth1.default.ovn"),
     _subnet("macvlan46", "", "172.18.0.0/16,fc00:172:18::/64", "172.18.0.1,fc00:172:18::1", "eth1.default"),
     _subnet("macvlan-lost", "", "172.19.0.0/16", "172.19.0.1", "eth9.default"),
+    _subnet("veg-mgmt", "ovn-cluster", "10.250.0.0/16", "10.250.0.1", "veg-mgmt.kube-system.ovn"),
     NetworkAttachment(namespace="default", name="eth1", config="{}"),
     IPPool(name="inside", subnet="ovn-default", ips=("10.16.5.0/24",)),
     IPPool(name="outside", subnet="macvlan1", ips=("172.17.5.0/24",)),

@@ -5,7 +5,6 @@
 | `br-nodes` | `eth0` | the node network: API server, southbound database, and the nodes' way out |
 | `br-tunnels` | `phy`, a port of `br-phy` | tunnels alone: a dead switch silences them and not the kubelet |
 | `br-ext` | `eth1` | the external network: parent of the gateways' macvlans |
-| `mgmt0` | `uplink`, a port of `mgmt0` | the management network, one layer 2 over all nodes |
 """
 
 from veg_lab import netns
@@ -18,7 +17,7 @@ TUNNEL_PORT = "phy"
 # What pods reach on the control plane's node and is on the machine: API server and NATS.
 _PORTS = "6443,4222"
 # Switch -> the node's end.
-_CABLES = {"br-nodes": "eth0", "br-tunnels": TUNNEL_PORT, "br-ext": "eth1", "mgmt0": "uplink"}
+_CABLES = {"br-nodes": "eth0", "br-tunnels": TUNNEL_PORT, "br-ext": "eth1"}
 SWITCHES = tuple(_CABLES)
 SYSCTLS = (
     "net.ipv4.ip_forward=1",
@@ -43,8 +42,7 @@ def ensure(node: Node) -> None:
             machine.append(f"link add {outer} type veth peer name {inner} netns {node.namespace}")
         machine += [f"link set {outer} master {switch}", f"link set {outer} up"]
     batch(node.lab.namespace(), machine)
-    inside = [] if "mgmt0" in present else ["link add mgmt0 type bridge"]
-    inside += ["link set uplink master mgmt0", *(f"link set {link} up" for link in ("mgmt0", *_CABLES.values()))]
+    inside = [f"link set {link} up" for link in _CABLES.values()]
     inside.append(f"addr replace {node.address}/{NODE_PREFIX} brd + dev eth0")
     inside.append(f"route replace default via {MACHINE_ADDRESS} dev eth0")
     batch(node.namespace, inside)

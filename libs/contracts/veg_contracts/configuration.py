@@ -9,8 +9,11 @@ from veg_contracts.names import BFD_RELAY_IPS, DEFAULT_VPC, KUBE_OVN_GROUP, ApiG
 class PlannerSettings(Value, frozen=True, kw_only=True):
     """What a planner is told by its operator.
 
-    `image` is the gateway pods' image unless a gateway names one. `management_network` (`namespace/name` of a
-    NetworkAttachmentDefinition, or empty) gives the pods their way to the bus at `agent_nats_url`;
+    `image` is the gateway pods' image unless a gateway names one. `agent_nats_url` is the bus as the pods reach it:
+    addresses, not names, so that they need no name server. `agent_nats_via` says how: "cluster", it is a Service or a
+    node, and pods in the default VPC have a way of their own over eth0, pods in others over `management_network`
+    (`namespace/name` of a NetworkAttachmentDefinition whose Subnet, of the provider `<name>.<namespace>.ovn`, is in the
+    default VPC; or empty); "external", it is outside, where the pods' default route leads.
     `agent_nats_secret` names the Secret with its `user` and `password` in the gateway's namespace. Where that is a
     `tls://` URL, `agent_nats_tls_ca` (PEM; empty: the authorities of their image) and `agent_nats_tls_server_name`
     (empty: the host in the URL) say whom the pods trust. An authority's certificate is public, so it needs no Secret.
@@ -33,6 +36,7 @@ class PlannerSettings(Value, frozen=True, kw_only=True):
     image: str = ""
     management_network: str = ""
     agent_nats_url: str = ""
+    agent_nats_via: Literal["cluster", "external"] = "cluster"
     agent_nats_secret: str = ""
     agent_nats_tls_ca: str = ""
     agent_nats_tls_server_name: str = ""

@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from veg_contracts.envelope import Envelope
 from veg_contracts.intent import PodConfig
 from veg_gw_agent import config as configs
 from veg_gw_agent import disk, drain, outcomes, speaker
-from veg_gw_agent.ensure import EnsureError, ensure, is_open
+from veg_gw_agent.ensure import EnsureError, ensure, find_way, is_open
 from veg_gw_agent.settings import AgentSettings, Pod
 from veg_gw_agent.state import Held, Progress, judge, retry_delay_s
 from veg_runtime import clock, logs
 
+_WAY_AGAIN_S: Final = 1.0
 log = logs.get("agent")
 
 
@@ -55,6 +57,8 @@ class Agent:
         self._noted = ""
         self._removed = False
         self._released: bool | None = None
+        self._no_way = ""
+        self._kernel = asyncio.Lock()  # one pass at a time
         self.outbox = Outbox()
         self.refusals = Outbox()
         self.sessions = speaker.Changes(settings, pod)
@@ -92,6 +96,27 @@ class Agent:
             await self._wait()
             if self._held is not None:
                 await self._apply(self._held)
+            else:
+                await self._has_way()
+
+    async def find_way(self) -> None:
+        """Make the pod's way to the bus, and try again until it is there: the config itself comes by it."""
+        while not await self._has_way():  # noqa: ASYNC110  # the kernel tells nobody: it is looked at
+            await asyncio.sleep(_WAY_AGAIN_S)
+
+    async def _has_way(self) -> bool:
+        try:
+            async with self._kernel:
+                changes = await asyncio.to_thread(find_way, self._settings.way)
+        except EnsureError as error:
+            if str(error) != self._no_way:
+                log.error("no way to the bus", problem=str(error))  # noqa: TRY400  # the reason says it all
+            self._no_way = str(error)
+            return False
+        if changes:
+            log.info("way to the bus", changes=changes)
+        self._no_way = ""
+        return True
 
     def _accepts(self, config: PodConfig) -> bool:
         verdict = judge(self._held, config, self._settings.gateway, self._settings.gateway_uid)
@@ -142,7 +167,8 @@ class Agent:
             problems += await asyncio.to_thread(self._save, held)
         changes: tuple[str, ...] = ()
         try:
-            changes, forwards = await asyncio.to_thread(ensure, held.config), True
+            async with self._kernel:
+                changes, forwards = await asyncio.to_thread(ensure, held.config, self._settings.way), True
         except EnsureError as error:
             problems.append(str(error))
             forwards = await asyncio.to_thread(is_open, held.config)

@@ -35,6 +35,7 @@ class _ClosedError(Exception):
 async def stay_connected(settings: AgentSettings, agent: Agent) -> None:
     """Offer values to the agent and publish its reports, through every loss of the bus."""
     while True:
+        await agent.find_way()  # first: what looks for the bus elsewhere takes its credential there
         client = await bus.connect(settings, ROLE)
         try:
             js = bus.jetstream(client)

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from veg_contracts.addresses import FAMILIES
 from veg_contracts.intent import PodConfig
-from veg_gw_agent import forward, nat, routes
+from veg_gw_agent import forward, nat, routes, way
 from veg_gw_agent.privileged import netfilter, sysctls
 from veg_gw_agent.privileged.errors import KernelError
+
+if TYPE_CHECKING:
+    from veg_gw_agent.privileged import routing
 
 _FORWARDING: Final = {"4": "net/ipv4/ip_forward", "6": "net/ipv6/conf/all/forwarding"}
 
@@ -57,8 +60,22 @@ def prepare(internal_interface: str) -> tuple[str, ...]:
     return (*closed, *(f"{key} = {value}" for key, value in wanted.items() if sysctls.ensure(key, value)))
 
 
-def ensure(config: PodConfig) -> tuple[str, ...]:
-    """Make the pod as `config` says; returns what had to be changed, in words.
+def find_way(bus: way.Way | None) -> tuple[str, ...]:
+    """Make the pod's own way to the bus; returns what had to be changed, in words. None needs none.
+
+    Raises:
+        EnsureError: something is missing or was refused; the rest was done.
+    """
+    done = _Pass()
+    if bus is not None:
+        _ensure_way(bus, done)
+    if done.problems:
+        raise EnsureError("; ".join(done.problems))
+    return tuple(done.changes)
+
+
+def ensure(config: PodConfig, bus: way.Way | None = None) -> tuple[str, ...]:
+    """Make the pod as `config` says, and its way to the bus; returns what had to be changed, in words.
 
     Forwarding is opened when all else is as it should be, and not closed again by what fails later.
 
@@ -66,6 +83,8 @@ def ensure(config: PodConfig) -> tuple[str, ...]:
         EnsureError: something is missing or was refused; the rest was done.
     """
     done = _Pass()
+    if bus is not None:
+        _ensure_way(bus, done)
     for family in config.families:
         with done.step():
             _check_forwarding(family)
@@ -169,3 +188,40 @@ def _ensure_routes(config: PodConfig, done: _Pass) -> None:
                 with done.step():
                     link.carry_out(change)
                     done.changes.append(change.describe())
+
+
+def _ensure_way(bus: way.Way, done: _Pass) -> None:
+    from veg_gw_agent.privileged import routing  # noqa: PLC0415  # as above
+
+    done.problems += way.unreached(bus)
+    with done.step(), routing.netlink() as link:
+        if bus.interface not in link.links:
+            done.problems.append(f"interface {bus.interface}, the way to the bus: does not exist")
+            return
+        for family in _present():
+            with done.step():
+                _ensure_rules_of_way(link, bus, family, done)
+    for family in _present() if bus.apart else ():
+        with done.step():
+            text = forward.apart_input(netfilter.saved(family, forward.DROP_TABLE), bus.interface)
+            if text:
+                netfilter.restore(family, text)
+                done.changes.append(f"nothing of IPv{family} is forwarded by way of {bus.interface}")
+
+
+def _ensure_rules_of_way(link: "routing.Netlink", bus: way.Way, family: str, done: _Pass) -> None:
+    plan = routes.plan(way.routes(bus, family), link.found(family, way.TABLE))
+    done.problems += plan.conflicts
+    for change in plan.changes:
+        with done.step():
+            link.carry_out(change, way.TABLE)
+            done.changes.append(f"{change.describe()}, table {way.TABLE}")
+    changes = way.rule_changes(way.rules(bus, family), link.rules(family))
+    for rule in changes.add:
+        with done.step():
+            link.add_rule(rule)
+            done.changes.append(f"add {rule.describe()}")
+    for rule in changes.remove:
+        with done.step():
+            link.remove_rule(rule)
+            done.changes.append(f"remove {rule.describe()}")

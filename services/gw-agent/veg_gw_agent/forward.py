@@ -14,6 +14,10 @@ _UNSEEN: Final = "-m conntrack --ctstate INVALID,UNTRACKED -j"
 # Rules of exactly this shape are ours.
 _OURS: Final = re.compile(rf"-A FORWARD(?: -s (?P<source>\S+))?(?P<rest> -o \S+ {_UNSEEN} (?:DROP|RETURN))")
 
+# What an interface that leads to the bus alone has in this table: nothing is forwarded into it or out of it, so that no
+# client gets there, nor what is there to clients. They stand before all others.
+_APART: Final = ("-i {0} -j DROP", "-o {0} -j DROP")
+
 POLICY_TABLE: Final = "filter"
 CLOSED: Final = "DROP"
 OPEN: Final = "ACCEPT"
@@ -34,6 +38,14 @@ def found(saved: str) -> tuple[str, ...]:
     """The drop rules of ours in the output of `iptables-save -t mangle`, in their order, doubles included."""
     matches = (match for line in saved.splitlines() if (match := _OURS.fullmatch(line.strip())))
     return tuple(_rule(match["source"] or "", match["rest"]) for match in matches)
+
+
+def apart_input(saved: str, interface: str) -> str:
+    """The input of `iptables-restore --noflush` that keeps an interface out of all forwarding; empty if it is."""
+    there = [line.strip() for line in saved.splitlines()]
+    rules = [f"FORWARD {shape.format(interface)}" for shape in _APART]
+    lines = [f"-I {rule}" for rule in rules if f"-A {rule}" not in there]
+    return "\n".join([f"*{DROP_TABLE}", *lines, "COMMIT", ""]) if lines else ""
 
 
 def policy(saved: str) -> str:

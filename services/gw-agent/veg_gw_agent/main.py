@@ -20,7 +20,10 @@ environment:
   VEG_STATE_DIR               copies of the config and of what was applied (default /var/lib/gw-agent); the user
                               that runs the agent must be able to write there
   VEG_RESYNC_S                how often the pod is checked and repaired (default 10)
-  VEG_INTERNAL_INTERFACE      for init only (default eth0)
+  VEG_INTERNAL_INTERFACE      where clients come from (default eth0)
+  VEG_BUS_INTERFACE           the pod's own way to the addresses in VEG_NATS_URL: an interface, with a routing rule and
+  VEG_BUS_GATEWAYS            a table of its own, and its gateways ("v4", "v6" or "v4,v6"). Empty: as the main table
+                              has it. A name in VEG_NATS_URL gets no way of its own: use addresses
   POD_IPS                     the pod's addresses, by commas (downward API): the local ends of BFD sessions
   VEG_BFD_DIR                 shared with the BFD speaker: its config, and the sign that the pod is drained
                               (default /run/veg-bfd)
@@ -46,10 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _init() -> int:
     from veg_gw_agent.init import init  # noqa: PLC0415
-    from veg_gw_agent.settings import SHARED_DIR, STATE_DIR  # noqa: PLC0415
+    from veg_gw_agent.settings import INTERNAL_INTERFACE, SHARED_DIR, STATE_DIR  # noqa: PLC0415
 
     directories = (os.environ.get("VEG_STATE_DIR") or STATE_DIR, os.environ.get("VEG_BFD_DIR") or SHARED_DIR)
-    return init(*directories, os.environ.get("VEG_INTERNAL_INTERFACE") or "eth0")
+    return init(*directories, os.environ.get("VEG_INTERNAL_INTERFACE") or INTERNAL_INTERFACE)
 
 
 def _run() -> int:

@@ -23,6 +23,8 @@ def run() -> None:
         raise SettingsError(f"environment variable VEG_LOG_LEVEL: {settings.log_level!r} is no level") from error
     log = logs.get("start")
     log.info("starting", gateway=settings.gateway, pod=this_pod.name)
+    if settings.way is not None and settings.way.names:
+        log.warning("VEG_NATS_URL: hosts that are no addresses get no way of their own", hosts=settings.way.names)
     asyncio.run(_main(settings, this_pod))
     log.info("stopped; NAT and routes stay")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 from ipaddress import ip_address
 from typing import Annotated, Final, Literal, TypeAlias
@@ -25,6 +26,7 @@ from veg_runtime.settings import Settings, SettingsError, refuse_credential, ref
 _STAND_BY_S: Final = 1.0
 # An authority or two, and the next ones beside them; a bundle of a whole system's has 200 KB.
 _AUTHORITIES_LENGTH_MAX: Final = 16_384
+_KEY: Final = re.compile(r"[a-z0-9-]+/[a-z0-9.-]+")
 
 log = logs.get("main")
 
@@ -51,6 +53,7 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     gateway_image: str = ""
     management_network: str = ""
     agent_nats_url: str = ""
+    agent_nats_via: Literal["cluster", "external"] = "cluster"
     agent_nats_secret: str = ""
     agent_nats_tls_ca: str = ""
     agent_nats_tls_server_name: str = ""
@@ -75,6 +78,9 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
             hint = "no URL of a database; in a password @ is written %40, : %3A"
             raise SettingsError(f"environment variable VEG_POSTGRES_URL: {hint}")
         _relay_ips(self.bfd_relay_ips)
+        if self.management_network and not _KEY.fullmatch(self.management_network):
+            said = f"{self.management_network!r}: namespace/name of a NetworkAttachmentDefinition is allowed"
+            raise SettingsError(f"environment variable VEG_MANAGEMENT_NETWORK: {said}")
 
     def planning(self) -> PlannerSettings:
         """What decisions depend on."""
@@ -84,6 +90,7 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
             image=self.gateway_image,
             management_network=self.management_network,
             agent_nats_url=self.agent_nats_url,
+            agent_nats_via=self.agent_nats_via,
             agent_nats_secret=self.agent_nats_secret,
             agent_nats_tls_ca=_agents_authorities(self.agent_nats_tls_ca),
             agent_nats_tls_server_name=self.agent_nats_tls_server_name,

@@ -46,6 +46,17 @@ class Listing(Value, frozen=True, kw_only=True):
     parts: dict[int, tuple[str, ...]] = {}
 
 
+class Way(Value, frozen=True, kw_only=True):
+    """The pods' way to the bus: an interface and its gateways ("v4", "v6" or "v4,v6"). Else the default route.
+
+    `attachment` is the network that the interface is for, `namespace/name`, if it is one of the way's own.
+    """
+
+    interface: str = ""
+    gateways: str = ""
+    attachment: str = ""
+
+
 class Network(Value, frozen=True, kw_only=True):
     """The networks of one gateway, all of them there. `attachment` is the external network, `namespace/name`."""
 
@@ -54,6 +65,7 @@ class Network(Value, frozen=True, kw_only=True):
     internal: Subnet
     external: Subnet
     attachment: str
+    way: Way = Way()
 
     @property
     def families(self) -> tuple[str, ...]:

@@ -66,3 +66,12 @@ def test_the_policy_is_changed_when_it_is_another(saved: str, policy: str) -> No
     for wanted in (forward.CLOSED, forward.OPEN):
         text = f"*filter\n:FORWARD {wanted} [0:0]\nCOMMIT\n"
         assert forward.policy_input(saved, wanted) == ("" if wanted == policy else text)
+
+
+def test_an_interface_that_leads_to_the_bus_is_kept_out_of_forwarding() -> None:
+    rules = ["-A FORWARD -o net2 -j DROP", "-A FORWARD -i net2 -j DROP"]
+    wanted = "*mangle\n-I FORWARD -i net2 -j DROP\n-I FORWARD -o net2 -j DROP\nCOMMIT\n"
+    assert forward.apart_input("", "net2") == wanted
+    assert forward.apart_input("\n".join(rules[:1]), "net2") == "*mangle\n-I FORWARD -i net2 -j DROP\nCOMMIT\n"
+    assert forward.apart_input("\n".join(rules), "net2") == ""
+    assert forward.found("\n".join(rules)) == ()  # no source's rules: they stay, whatever the config says

@@ -17,7 +17,7 @@ POOL = IPPool(name="pool", subnet="macvlan1", ips=("172.17.0.11..172.17.0.19",))
 PORT = BfdPort(enabled=True, ip="10.255.255.255", status_name="bfd@ovn-cluster", status_ip="10.255.255.255")
 VPC = Vpc(name="ovn-cluster", router="ovn-cluster", default_subnet="ovn-default", bfd_port=PORT)
 WATCHED = {"replicas": 2, "bfd": {"enabled": True}, "externalIPPool": "pool"}
-_, INTERNAL, EXTERNAL, ATTACHMENT = NETWORKS
+_, INTERNAL, EXTERNAL, ATTACHMENT, _ = NETWORKS
 OTHER = Subnet(
     name="other", vpc="ovn-cluster", provider="ovn", cidr="10.18.0.0/16", gateway="10.18.0.1", validated=True
 )

@@ -93,6 +93,16 @@ def test_tls_for_agents_whose_url_has_none_is_refused() -> None:
         load(ServiceSettings, DATABASE | said)
 
 
+def test_the_way_of_the_agents_to_the_bus() -> None:
+    words = {"VEG_MANAGEMENT_NETWORK": "kube-system/veg-mgmt", "VEG_AGENT_NATS_VIA": "external"}
+    found = load(ServiceSettings, DATABASE | words).planning()
+    assert (found.management_network, found.agent_nats_via) == ("kube-system/veg-mgmt", "external")
+    with pytest.raises(SettingsError, match="VEG_MANAGEMENT_NETWORK: 'veg-mgmt': namespace/name of a Network"):
+        load(ServiceSettings, DATABASE | {"VEG_MANAGEMENT_NETWORK": "veg-mgmt"})
+    with pytest.raises(SettingsError, match="VEG_AGENT_NATS_VIA: 'x': cluster or external is allowed"):
+        load(ServiceSettings, DATABASE | {"VEG_AGENT_NATS_VIA": "x"})
+
+
 @pytest.mark.parametrize("url", ["no url", "postgresql://u:pa@wo:rd@host/veg", "postgresql://u:wo@rd@host/veg"])
 def test_a_database_url_that_cannot_be_read_is_not_repeated(url: str) -> None:
     with pytest.raises(SettingsError, match=r"VEG_POSTGRES_URL: .*%40") as refused:

@@ -1,13 +1,18 @@
-"""Where a gateway stands: its VPC's router, its internal and external subnet, and the attachment between them."""
+"""Where a gateway stands: router, internal and external subnet, the latter's attachment, and the way to the bus."""
+
+from typing import Final
 
 from veg_contracts import addresses
 from veg_contracts.objects import NetworkAttachment, Subnet, Vpc
 from veg_planner.plan.notes import Notes
 from veg_planner.spec import Spec, vpc_of
-from veg_planner.state import Network
+from veg_planner.state import Network, Way
 from veg_planner.world import World
 
 __all__ = ["Network", "resolve"]
+
+_INTERNAL_INTERFACE: Final = "eth0"
+_MANAGEMENT_INTERFACE: Final = "net2"  # the second attachment; the external network is the first
 
 
 def resolve(world: World, spec: Spec, notes: Notes) -> Network | None:
@@ -16,9 +21,12 @@ def resolve(world: World, spec: Spec, notes: Notes) -> Network | None:
     external = _subnet(world, "spec.externalSubnet", spec.external_subnet, notes)
     internal = _internal(world, spec, vpc, notes) if vpc is not None else None
     attachment = _attachment(world, external, notes) if external is not None else None
-    if vpc is None or internal is None or external is None or attachment is None:
+    way = _way(world, internal, notes) if internal is not None else None
+    if vpc is None or internal is None or external is None or attachment is None or way is None:
         return None
-    network = Network(vpc=vpc.name, router=vpc.router, internal=internal, external=external, attachment=attachment)
+    network = Network(
+        vpc=vpc.name, router=vpc.router, internal=internal, external=external, attachment=attachment, way=way
+    )
     if network.families:
         return network
     text = (
@@ -81,3 +89,30 @@ def _attachment(world: World, external: Subnet, notes: Notes) -> str | None:
         notes.waits("attachment", f"spec.externalSubnet: {text}")
         return None
     return key
+
+
+def _way(world: World, internal: Subnet, notes: Notes) -> Way | None:
+    """How pods reach the bus: in the default VPC by their own network, in others by the management network.
+
+    Kube-OVN leads to Services and nodes from the default VPC only. Without a management network the pods of other VPCs
+    have the default route, as all have when the bus is outside of the cluster.
+    """
+    settings = world.settings
+    if settings.agent_nats_via == "external":
+        return Way()
+    if (internal.vpc or settings.default_vpc) == settings.default_vpc:
+        return Way(interface=_INTERNAL_INTERFACE, gateways=internal.gateway)
+    if not settings.management_network:
+        return Way()
+    namespace, _, name = settings.management_network.partition("/")
+    provider = f"{name}.{namespace}.ovn"
+    subnets = sorted(
+        (stored.object for stored in world.objects(Subnet.KIND) if isinstance(stored.object, Subnet)),
+        key=lambda subnet: subnet.name,
+    )
+    found = next((subnet for subnet in subnets if subnet.provider == provider), None)
+    if found is None or not addresses.are_valid(found.gateway):
+        text = f'VEG_MANAGEMENT_NETWORK: waits for a Subnet with spec.provider "{provider}" and a gateway'
+        notes.waits("management network", text)
+        return None
+    return Way(interface=_MANAGEMENT_INTERFACE, gateways=found.gateway, attachment=settings.management_network)

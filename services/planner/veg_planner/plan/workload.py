@@ -14,6 +14,7 @@ from veg_contracts.intent import Workload
 from veg_contracts.objects import EgressGateway
 from veg_planner.plan.network import Network
 from veg_planner.spec import NodeTerm, Spec
+from veg_planner.state import Way
 
 _DEFAULT_ROUTE: Final = {"4": "0.0.0.0/0", "6": "::/0"}
 _STATE_DIR: Final = "/var/lib/gw-agent"
@@ -64,8 +65,8 @@ def workload(gateway: EgressGateway, uid: str, spec: Spec, network: Network, set
             # A surge would need one more address than there are replicas.
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
             "template": {
-                "metadata": {"labels": labels, "annotations": _annotations(spec, network, settings)},
-                "spec": _pod_spec(gateway, uid, spec, settings),
+                "metadata": {"labels": labels, "annotations": _annotations(spec, network)},
+                "spec": _pod_spec(gateway, uid, spec, network.way, settings),
             },
         },
     }
@@ -95,7 +96,7 @@ def _budget(metadata: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _annotations(spec: Spec, network: Network, settings: PlannerSettings) -> dict[str, str]:
+def _annotations(spec: Spec, network: Network) -> dict[str, str]:
     provider = network.external.provider
     routes = [
         {"dst": _DEFAULT_ROUTE[family], "gw": addresses.of_family(network.external.gateway, family)}
@@ -103,7 +104,7 @@ def _annotations(spec: Spec, network: Network, settings: PlannerSettings) -> dic
     ]
     annotations = {
         names.ANNOTATION_LOGICAL_SWITCH: network.internal.name,
-        names.ANNOTATION_NETWORKS: ",".join(filter(None, (network.attachment, settings.management_network))),
+        names.ANNOTATION_NETWORKS: ",".join(filter(None, (network.attachment, network.way.attachment))),
         names.routes_annotation(provider): json.dumps(routes, separators=(",", ":")),
     }
     pools = {
@@ -113,12 +114,12 @@ def _annotations(spec: Spec, network: Network, settings: PlannerSettings) -> dic
     return annotations | {key: pool for key, pool in pools.items() if pool}
 
 
-def _pod_spec(gateway: EgressGateway, uid: str, spec: Spec, settings: PlannerSettings) -> dict[str, Any]:
+def _pod_spec(gateway: EgressGateway, uid: str, spec: Spec, way: Way, settings: PlannerSettings) -> dict[str, Any]:
     mounts = [{"name": "state", "mountPath": _STATE_DIR}, {"name": "shared", "mountPath": _SHARED_DIR}]
     common = {
         "image": spec.image or settings.image,
         "imagePullPolicy": "IfNotPresent",
-        "env": _environment(gateway, uid, settings),
+        "env": _environment(gateway, uid, way, settings),
         "volumeMounts": mounts,
     }
     pod: dict[str, Any] = {
@@ -197,7 +198,7 @@ def _speaker_container(image: str, mounts: list[dict[str, str]]) -> dict[str, An
     }
 
 
-def _environment(gateway: EgressGateway, uid: str, settings: PlannerSettings) -> list[dict[str, Any]]:
+def _environment(gateway: EgressGateway, uid: str, way: Way, settings: PlannerSettings) -> list[dict[str, Any]]:
     fields = (
         ("POD_NAME", "metadata.name"),
         ("POD_NAMESPACE", "metadata.namespace"),
@@ -219,6 +220,11 @@ def _environment(gateway: EgressGateway, uid: str, settings: PlannerSettings) ->
         ("VEG_NATS_TLS_SERVER_NAME", settings.agent_nats_tls_server_name),
     )
     environment += [{"name": name, "value": value} for name, value in trust if value]
+    if way.interface:
+        environment += [
+            {"name": "VEG_BUS_INTERFACE", "value": way.interface},
+            {"name": "VEG_BUS_GATEWAYS", "value": way.gateways},
+        ]
     if settings.agent_nats_secret:
         environment += [
             {
