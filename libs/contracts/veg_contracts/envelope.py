@@ -16,6 +16,9 @@ from veg_contracts.events import EVENT_TYPES, AnyEvent
 
 SPEC_VERSION: Final = "1.0"
 HEADER_MESSAGE_ID: Final = "Nats-Msg-Id"  # JetStream drops a second message with the same id within its window
+# Not of what agents say: the window is one for the whole stream, so a pod that sent another one's ids there would have
+# its messages dropped unseen. Their doubles are dropped by the log.
+_WITHOUT_MESSAGE_ID: Final = "veg.evt.agent."
 
 _TYPES: Final[dict[str, type[Any]]] = {**EVENT_TYPES, **COMMAND_TYPES}
 _TYPE_NAMES: Final[dict[type[Any], str]] = {struct: name for name, struct in _TYPES.items()}
@@ -68,7 +71,7 @@ def type_name(data: AnyEvent | AnyCommand) -> str:
 def to_headers(envelope: Envelope) -> dict[str, str]:
     """The headers of a message; its body is `encode(envelope.data)`."""
     headers = {
-        HEADER_MESSAGE_ID: envelope.id,
+        HEADER_MESSAGE_ID: "" if envelope.subject.startswith(_WITHOUT_MESSAGE_ID) else envelope.id,
         "ce-specversion": SPEC_VERSION,
         "ce-id": envelope.id,
         "ce-source": envelope.source,

@@ -160,7 +160,10 @@ class RowsListed(Value, frozen=True, kw_only=True):
 
 
 class ConfigApplied(Value, frozen=True, kw_only=True):
-    """An agent configured its pod as that generation of the config says; `sources` are those it now takes."""
+    """An agent configured its pod as that generation of the config says; `sources` are those it now takes.
+
+    Of more than fit a message, `sources` is empty and `sources_digest` stands for them: `digest_of_sources`.
+    """
 
     gateway: str
     gateway_uid: str
@@ -169,6 +172,7 @@ class ConfigApplied(Value, frozen=True, kw_only=True):
     generation: int
     sources: tuple[Source, ...] = ()
     default_snat: bool = False
+    sources_digest: str = ""
 
 
 class ConfigFailed(Value, frozen=True, kw_only=True):

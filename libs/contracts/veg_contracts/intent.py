@@ -5,12 +5,13 @@ An intent has six parts, each with the generation at which it last changed. A wr
 responsible for, with that generation, and refuses an older one than it has already applied.
 """
 
+import hashlib
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-from veg_contracts.base import KubernetesValue, Value
+from veg_contracts.base import KubernetesValue, Value, encode
 
 
 class Part(StrEnum):
@@ -199,6 +200,20 @@ class PodConfig(Value, frozen=True, kw_only=True):
     default_snat: bool = False
     bfd: PodBfd | None = None
     released: tuple[str, ...] = ()
+
+    @property
+    def taken(self) -> tuple[Source, ...]:
+        """All sources whose traffic a pod takes: those of the config, then those that linger.
+
+        A source that is in both counts as the config has it now: it has not left.
+        """
+        named = {source.cidr for source in self.sources}
+        return (*self.sources, *(source for source in self.lingering if source.cidr not in named))
+
+
+def digest_of_sources(sources: tuple[Source, ...]) -> str:
+    """What stands for sources where there is no room for them: the SHA-256 of their JSON."""
+    return hashlib.sha256(encode(sources)).hexdigest()
 
 
 def same_config(one: PodConfig | None, other: PodConfig | None) -> bool:

@@ -50,7 +50,8 @@ def _publish(role: str) -> list[str]:
         case "watcher":
             return [subjects.K8S_EVENTS, f"{_JS}.STREAM.INFO.{events}"]
         case "planner":
-            return [subjects.COMMANDS, subjects.CONFIG_KEYS, f"{_JS}.>", f"$JS.ACK.{events}.>"]
+            acknowledge = [f"$JS.ACK.{stream}.>" for stream in (events, subjects.AGENT_EVENT_STREAM)]
+            return [subjects.COMMANDS, subjects.CONFIG_KEYS, f"{_JS}.>", *acknowledge]
         case "ovn-writer":
             consume = _consume(commands, subjects.OVN_WRITER_CONSUMER)
             return [subjects.OVN_EVENTS, f"{_JS}.STREAM.INFO.{events}", *consume]

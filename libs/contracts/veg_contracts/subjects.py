@@ -7,6 +7,7 @@ travels as an underscore, and the empty namespace of a cluster-scoped object as 
 from typing import Final
 
 EVENT_STREAM: Final = "VEG_EVENTS"
+AGENT_EVENT_STREAM: Final = "VEG_AGENT_EVENTS"
 COMMAND_STREAM: Final = "VEG_COMMANDS"
 CONFIG_BUCKET: Final = "veg-config"
 CONFIG_STREAM: Final = f"KV_{CONFIG_BUCKET}"
@@ -28,6 +29,8 @@ KUBE_WRITER_CONSUMER: Final = "kube-writer"
 
 # A message stays below this, whatever a server's max_payload (1 MiB by default) is lowered to by a few headers.
 MESSAGE_BYTES_MAX: Final = 900_000
+# What the stream of agents' events takes of a message, headers included.
+AGENT_MESSAGE_BYTES_MAX: Final = 64 * 1024
 
 
 def token(name: str) -> str:

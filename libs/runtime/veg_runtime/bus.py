@@ -23,6 +23,8 @@ _FETCH_WAIT_S = 5.0
 _ACK_WAIT_S = 30.0
 _PUBLISH_TIMEOUT_S = 5.0
 
+_TOO_LARGE_FOR_STREAM = 10054  # JSStreamMessageExceedsMaximumErr of nats-server
+
 _LOST = (nats.errors.Error, nats.js.errors.Error, OSError, asyncio.TimeoutError)
 
 log = logs.get("bus")
@@ -140,7 +142,10 @@ async def publish_raw(js: JetStreamContext, subject: str, body: bytes, headers: 
         except nats.errors.MaxPayloadError as error:  # a server with a lower limit than ours
             raise MessageTooLargeError(f"message on {subject}: {len(body)} bytes, the bus refuses it") from error
         except _LOST as error:
-            log.warning("publish failed, trying again", subject=subject, error=repr(error))
+            if isinstance(error, nats.js.errors.APIError) and error.err_code == _TOO_LARGE_FOR_STREAM:
+                raise MessageTooLargeError(f"message on {subject}: {len(body)} bytes, its stream refuses it") from error
+            # In full the server's answer says why, e.g. "maximum bytes exceeded" of a stream that nobody reads.
+            log.warning("publish failed, trying again", subject=subject, error=str(error) or repr(error))
             await asyncio.sleep(_RETRY_S)
         else:
             return

@@ -8,7 +8,7 @@ from typing import Final
 
 from veg_contracts.addresses import family as family_of
 from veg_contracts.addresses import masked
-from veg_contracts.intent import PodConfig, Source
+from veg_contracts.intent import PodConfig
 
 # Rules of exactly these shapes are ours; every other rule belongs to somebody else and is never touched.
 # iptables leaves `-s` out for a source of prefix length 0.
@@ -39,18 +39,9 @@ _MASQUERADE: Final = " -j MASQUERADE --random-fully"
 _ANY: Final = ("0.0.0.0/0", "::/0")
 
 
-def taken(config: PodConfig) -> tuple[Source, ...]:
-    """All sources whose traffic the pod takes: those of the config, then those that linger.
-
-    A source that is in both counts as the config has it now: it has not left.
-    """
-    named = {source.cidr for source in config.sources}
-    return (*config.sources, *(source for source in config.lingering if source.cidr not in named))
-
-
 def cidrs(config: PodConfig, family: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What the pod takes of that family, each once: with SNAT, and forwarded. What is named both ways has SNAT."""
-    sources = [each for each in taken(config) if family in config.families and family_of(each.cidr) == family]
+    sources = [each for each in config.taken if family in config.families and family_of(each.cidr) == family]
     with_snat = dict.fromkeys(each.cidr for each in sources if each.snat)
     return tuple(with_snat), tuple(dict.fromkeys(each.cidr for each in sources if each.cidr not in with_snat))
 

@@ -2,28 +2,32 @@
 
 from typing import Final
 
-from veg_contracts import subjects
+from veg_contracts import ids, subjects
+from veg_contracts.base import encode
 from veg_contracts.envelope import Envelope, type_name
 from veg_contracts.events import ConfigApplied, ConfigFailed
-from veg_contracts.intent import PodConfig
-from veg_gw_agent import nat
+from veg_contracts.intent import PodConfig, digest_of_sources
 from veg_gw_agent.settings import Pod
 from veg_gw_agent.state import Held, Progress
 from veg_runtime.clock import child_traceparent
 
 _SOURCE: Final = "veg/gw-agent"
+# Half of what the stream takes of a message: about 800 sources.
+_SOURCES_BYTES_MAX: Final = subjects.AGENT_MESSAGE_BYTES_MAX // 2
 _MESSAGE_MAX: Final = 4096  # characters: it goes into the log of all events and into the status
 
 
 def applied(held: Held, pod: Pod, progress: Progress, time: str) -> Envelope:
     config = held.config
+    fits = len(encode(config.taken)) <= _SOURCES_BYTES_MAX
     data = ConfigApplied(
         gateway=config.gateway,
         gateway_uid=config.gateway_uid,
         pod=pod.name,
         pod_uid=pod.uid,
         generation=config.generation,
-        sources=nat.taken(config),
+        sources=config.taken if fits else (),
+        sources_digest="" if fits else digest_of_sources(config.taken),
         default_snat=config.default_snat,
     )
     return _envelope(data, held, progress.report_id, time)
@@ -53,7 +57,7 @@ def _failed(config: PodConfig, pod: Pod, message: str) -> ConfigFailed:
 
 def _envelope(data: ConfigApplied | ConfigFailed, held: Held, report_id: str, time: str) -> Envelope:
     return Envelope(
-        id=f"agent/{data.pod_uid}/{report_id}",
+        id=ids.of_agent(data.gateway, data.pod, data.pod_uid, report_id),
         source=_SOURCE,
         type=type_name(data),
         subject=subjects.agent_event(data.gateway, data.pod),

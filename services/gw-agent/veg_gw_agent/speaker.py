@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from veg_contracts import subjects
+from veg_contracts import ids, subjects
 from veg_contracts.addresses import family
 from veg_contracts.base import Value
 from veg_contracts.envelope import Envelope, type_name
@@ -136,7 +136,8 @@ class Changes:
 
 
 def _envelope(change: Change, settings: AgentSettings, pod: Pod) -> Envelope:
-    identity = f"agent/{pod.uid}/session/{change.local}/{change.remote}/{change.at}"
+    what = f"session/{change.local}/{change.remote}/{change.at}"
+    identity = ids.of_agent(settings.gateway, pod.name, pod.uid, what)
     values: dict[str, Any] = msgspec.structs.asdict(change)
     for name in ("min_rx", "min_tx", "detect"):
         values[name] = values.pop(f"{name}_ms")

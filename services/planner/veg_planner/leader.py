@@ -17,6 +17,7 @@ from veg_contracts.events import AnyEvent, CommandFailed, PlannerConfigured, Str
 from veg_planner import metrics
 from veg_planner.batch import Decider, Result
 from veg_planner.bus import inbox, streams
+from veg_planner.bus.inbox import Inbox
 from veg_planner.bus.relay import relay
 from veg_planner.relayed import Relayed
 from veg_planner.store import lease as leases
@@ -29,8 +30,6 @@ from veg_planner.world import World
 from veg_runtime import bus, clock, logs, tasks
 from veg_runtime.service import Health
 
-_BATCH_MAX: Final = 200
-_FETCH_WAIT_S: Final = 1.0
 _RELAY_CHUNK: Final = 100
 _TICK_S: Final = 10.0
 _TICK_LOOK_S: Final = 1.0  # how late a BFD session that was held back is let go at most, and how old gauges are
@@ -51,6 +50,7 @@ class Leader:
         self._engine = engine
         self._client = client
         self._js = bus.jetstream(client)
+        self._inbox = Inbox(self._js)
         self._lease = lease
         self._health = health
         self._decider = Decider(engine, lease)
@@ -70,7 +70,10 @@ class Leader:
             LeaseLostError: another planner leads, or this one could not renew its lease in time.
         """
         self._sure_until = time.monotonic() + self._lease.ttl_s
-        await tasks.together(self._keep_lease(), self._keep_streams(), self._work(settings))
+        try:
+            await tasks.together(self._keep_lease(), self._keep_streams(), self._work(settings))
+        finally:
+            await self._inbox.close()
 
     async def _keep_lease(self) -> None:
         while True:
@@ -100,7 +103,7 @@ class Leader:
 
     async def _work(self, settings: PlannerSettings) -> None:
         await self._streams_ready.wait()
-        subscription = await inbox.subscribe(self._js)
+        await self._inbox.subscribe()
         await self._configure(settings)
         await self._note_streams()
         await self._relay()
@@ -109,14 +112,12 @@ class Leader:
             self._say_health()
             if await self._note_streams():
                 await self._relay()
-            messages = await bus.fetch(subscription, _BATCH_MAX, _FETCH_WAIT_S)
-            await self._batch(messages)
-            if messages:
-                continue
+            await self._batch(await self._inbox.fetch())
+            # However much comes: one of the two consumers may be gone while the other one delivers.
             if time.monotonic() - checked_at > _EXISTS_EVERY_S:
                 checked_at = time.monotonic()
-                if not await inbox.exists(self._js):
-                    subscription = await inbox.subscribe(self._js)
+                if not await self._inbox.exist():
+                    await self._inbox.subscribe()
 
     async def _configure(self, settings: PlannerSettings) -> None:
         world = await self._store(self._decider.world)
@@ -154,7 +155,7 @@ class Leader:
             await self._relay()
         if messages:
             metrics.BATCH_SIZE.observe(len(messages))
-            metrics.LAG.set(messages[-1].metadata.num_pending)
+            metrics.LAG.set(self._inbox.waiting)
             metrics.BATCH_SECONDS.observe(time.monotonic() - started)
 
     async def _tick(self) -> list[Envelope]:

@@ -188,10 +188,14 @@ class PartState(Value, frozen=True, kw_only=True):
 
 
 class AgentState(Value, frozen=True, kw_only=True):
-    """What the agent in one gateway pod has configured, and what it last complained of."""
+    """What the agent in one gateway pod has configured, and what it last complained of.
+
+    `pod` is the name of the pod that said so; empty of what was remembered before names were.
+    """
 
     gateway: str
     gateway_uid: str
+    pod: str = ""
     generation: int = 0
     sources: tuple[Source, ...] = ()
     default_snat: bool = False

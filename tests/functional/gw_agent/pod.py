@@ -29,6 +29,7 @@ from veg_contracts import permissions, subjects
 from veg_contracts.base import encode
 from veg_contracts.envelope import Envelope, from_message
 from veg_contracts.intent import PodConfig, Route, Source
+from veg_planner.bus.streams import ensure_streams
 
 BIN: Final = Path(sys.executable).parent
 GATEWAY, GATEWAY_UID, POD, POD_UID = "default/gateway1", "gw-uid", "gateway1-abc", "pod-uid"
@@ -203,8 +204,7 @@ class Bus:
 
         async def ready(js: JetStreamContext) -> bool:
             if streams:
-                await js.add_stream(name=subjects.EVENT_STREAM, subjects=[subjects.EVENTS])
-                await js.create_key_value(bucket=subjects.CONFIG_BUCKET)
+                await ensure_streams(js)
             else:
                 await js.account_info()
             return True
@@ -257,16 +257,17 @@ class Bus:
 
     def events(self) -> list[Envelope]:
         async def read(js: JetStreamContext) -> list[Envelope]:
-            info = await js.stream_info(subjects.EVENT_STREAM)
+            info = await js.stream_info(subjects.AGENT_EVENT_STREAM)
             messages = [
-                await js.get_msg(subjects.EVENT_STREAM, seq=number + 1) for number in range(info.state.last_seq)
+                await js.get_msg(subjects.AGENT_EVENT_STREAM, seq=number + 1) for number in range(info.state.last_seq)
             ]
             return [from_message(message.subject or "", message.headers, message.data or b"") for message in messages]
 
         return self.call(read)
 
     def ids(self) -> list[str]:
-        return [event.id for event in self.events()]
+        """Those that the log would take: a double has an id that it has already."""
+        return list(dict.fromkeys(event.id for event in self.events()))
 
 
 class Agent:

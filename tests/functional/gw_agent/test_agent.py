@@ -12,6 +12,7 @@ DOCUMENT = """\
 -P POSTROUTING ACCEPT
 -A POSTROUTING -s 10.16.0.0/16 -j MASQUERADE --random-fully
 """
+SAYS = "agent/default/gateway1-abc/pod-uid"  # the beginning of all ids that this pod says
 ROUTES = [
     "default via 172.17.0.1 dev net1",
     "10.16.0.0/16 dev eth0 proto kernel scope link src 10.16.0.12",
@@ -33,7 +34,7 @@ def test_the_pod_looks_as_in_the_document(machine: Machine, bus: Bus, agent: Age
     assert machine.routes() == ROUTES
     [event] = wait(bus.events, "a report")
     assert isinstance(event.data, ConfigApplied)
-    assert (event.id, event.data.generation) == ("agent/pod-uid/7/applied", 7)
+    assert (event.id, event.data.generation) == (f"{SAYS}/7/applied", 7)
     assert (event.causation_id, event.correlation_id) == ("command-1", "event-1")
     assert agent.ready() == (True, "generation 7 is applied")
 
@@ -46,7 +47,7 @@ def test_a_change_is_applied_at_once(machine: Machine, bus: Bus, agent: Agent, c
     wait(lambda: machine.nat() == [rule("10.16.0.0/16"), rule("10.20.0.0/16")], "two rules, none without SNAT")
     agent.applies(1)
     assert "10.20.0.0/16 via 10.16.0.1 dev eth0 proto 118" in machine.run("gateway", "ip", "route")
-    ids = [f"agent/pod-uid/{generation}/applied" for generation in (1, 2, 3)]
+    ids = [f"{SAYS}/{generation}/applied" for generation in (1, 2, 3)]
     wait(lambda: bus.ids() == ids[:1], "a report")  # one that is not sent yet would give way to the next
     moved = Route(destination="10.20.0.0/16", gateway="10.16.0.2", interface="eth0")
     bus.put(config(2, "10.16.0.0/16", "10.40.0.0/16", lingering=("10.20.0.0/16",), routes=(moved,)))
@@ -107,14 +108,14 @@ def test_what_somebody_changed_is_repaired(
     wait(lambda: "10.20.0.0/16 via 10.16.0.1" in machine.run("gateway", "ip", "route"), "the route is back")
     wait(lambda: machine.run("gateway", "iptables", "-t", "mangle", "-S").count(tracking) == 1, "tracking stays on")
     agent.says("repaired what somebody changed")
-    assert bus.ids() == ["agent/pod-uid/1/applied"]
+    assert bus.ids() == [f"{SAYS}/1/applied"]
 
 
 def test_a_restart_needs_no_bus(machine: Machine, bus: Bus, agent: Agent, config: Config, wait: Wait) -> None:
     bus.start()
     bus.put(config(5, "10.16.0.0/16"))
     agent.start()
-    wait(lambda: bus.ids() == ["agent/pod-uid/5/applied"], "applied")
+    wait(lambda: bus.ids() == [f"{SAYS}/5/applied"], "applied")
     bus.kill()
     agent.kill()
     assert machine.nat() == [rule("10.16.0.0/16")]
@@ -127,7 +128,7 @@ def test_a_restart_needs_no_bus(machine: Machine, bus: Bus, agent: Agent, config
     bus.start(streams=False)
     bus.put(config(6, "10.17.0.0/16"))
     wait(lambda: machine.nat() == [rule("10.17.0.0/16")], "the bus is back")
-    wait(lambda: bus.ids()[-1] == "agent/pod-uid/6/applied", "reported")
+    wait(lambda: bus.ids()[-1] == f"{SAYS}/6/applied", "reported")
     assert len(set(bus.ids())) == len(bus.ids()), "a second report with the same id is dropped"
 
 
@@ -144,7 +145,7 @@ def test_the_bus_comes_back_while_the_agent_runs(
         bus.start(streams=False)
         bus.put(config(generation, f"10.{generation}.0.0/16"))
         wait(lambda number=generation: machine.nat() == [rule(f"10.{number}.0.0/16")], f"generation {generation}")
-    wait(lambda: bus.ids()[-1] == "agent/pod-uid/3/applied", "reported")
+    wait(lambda: bus.ids()[-1] == f"{SAYS}/3/applied", "reported")
 
 
 def test_what_cannot_be_taken_changes_nothing(
@@ -154,7 +155,7 @@ def test_what_cannot_be_taken_changes_nothing(
     bus.put(config(5, "10.16.0.0/16"))
     agent.start()
     # A report that is not sent yet gives way to a newer one: wait for it.
-    wait(lambda: bus.ids() == ["agent/pod-uid/5/applied"], "applied")
+    wait(lambda: bus.ids() == [f"{SAYS}/5/applied"], "applied")
     assert machine.nat() == [rule("10.16.0.0/16")]
     bus.put(b'{"gateway": "default/gateway1", "gateway_uid": 7}')
     agent.says("malformed config, the held one stays: Expected `str`, got `int` - at `$.gateway_uid`")
@@ -168,7 +169,11 @@ def test_what_cannot_be_taken_changes_nothing(
     agent.says("the config was removed from the bus; the held one stays")
     malformed = config(6, "10.18.0.1/16")
     bus.put(malformed, {"ce-id": "command-6"})
-    reports = ["agent/pod-uid/5/applied", "agent/pod-uid/6/malformed", "agent/pod-uid/7/applied"]
+    reports = [
+        f"{SAYS}/5/applied",
+        f"{SAYS}/6/malformed",
+        f"{SAYS}/7/applied",
+    ]
     wait(lambda: bus.ids() == reports[:2], "whose it is and which one is known: reported")
     refused = bus.events()[-1]
     assert isinstance(refused.data, ConfigFailed)
@@ -189,7 +194,7 @@ def test_a_failure_is_reported_and_retried(
     wait(bus.ids, "applied")
     lost = Route(destination="10.20.0.0/16", gateway="192.0.2.1", interface="eth0")
     bus.put(config(2, "10.17.0.0/16", routes=(lost,)))
-    wait(lambda: bus.ids()[-1] == "agent/pod-uid/2/failed/1", "reported")
+    wait(lambda: bus.ids()[-1] == f"{SAYS}/2/failed/1", "reported")
     failed = bus.events()[-1].data
     assert isinstance(failed, ConfigFailed)
     assert "cannot add route to 10.20.0.0/16 via 192.0.2.1 on eth0" in failed.message
@@ -197,7 +202,7 @@ def test_a_failure_is_reported_and_retried(
     assert machine.nat() == [rule("10.17.0.0/16")], "the rest is applied all the same"
     assert agent.ready() == (True, "generation 1 is applied")
     machine.run("gateway", "ip", "address", "add", "192.0.2.2/24", "dev", "eth0")
-    wait(lambda: bus.ids()[-1] == "agent/pod-uid/2/applied/1", "tried again")
+    wait(lambda: bus.ids()[-1] == f"{SAYS}/2/applied/1", "tried again")
     assert agent.ready() == (True, "generation 2 is applied")
 
 

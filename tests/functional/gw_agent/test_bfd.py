@@ -142,7 +142,7 @@ def test_a_directory_that_cannot_be_written_is_reported(
     bus.start()
     agent.start(VEG_BFD_DIR="/nowhere")
     bus.put(with_bfd(config(1, "10.16.0.0/16")))
-    wait(lambda: bus.ids() == ["agent/pod-uid/1/failed/1"], "reported")
+    wait(lambda: bus.ids() == ["agent/default/gateway1-abc/pod-uid/1/failed/1"], "reported")
     assert "config of the BFD speaker in /nowhere: No such file" in bus.events()[0].data.message
     assert len(machine.nat()) == 1, "the rest is applied all the same"
 

@@ -17,6 +17,8 @@ REFUSED: dict[str, Callable[[JetStreamContext], Coroutine[Any, Any, Any]]] = {
     "give a command": lambda js: js.publish(subjects.kube_command("default/gateway1"), b"{}"),
     "speak for the watcher": lambda js: js.publish(subjects.k8s_event("Pod", "default", "p"), b"{}"),
     "read the log": lambda js: js.get_msg(subjects.EVENT_STREAM, seq=1),
+    "read what agents say": lambda js: js.get_msg(subjects.AGENT_EVENT_STREAM, seq=1),
+    "purge what agents say": lambda js: js.purge_stream(subjects.AGENT_EVENT_STREAM),
     "delete the bucket": lambda js: js.delete_key_value(subjects.CONFIG_BUCKET),
     "make a consumer": lambda js: js.pull_subscribe(subjects.EVENTS, durable="mine", stream=subjects.EVENT_STREAM),
 }
@@ -25,9 +27,6 @@ REFUSED: dict[str, Callable[[JetStreamContext], Coroutine[Any, Any, Any]]] = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_refused(bus: Bus, what: str) -> None:
     bus.start()
-
-    async def make_stream(js: JetStreamContext) -> object:
-        return await js.add_stream(name=subjects.COMMAND_STREAM, subjects=[subjects.COMMANDS])
 
     async def publish(js: JetStreamContext) -> object:
         return await js.publish(subjects.k8s_event("Pod", "default", "p"), b"{}")
@@ -40,7 +39,6 @@ def test_refused(bus: Bus, what: str) -> None:
             return "no answer"
         return "done"
 
-    bus.call(make_stream)
     bus.call(publish, "watcher")
     errors: list[Exception] = []
     assert bus.call(attempt, "gw-agent", errors) == "no answer"

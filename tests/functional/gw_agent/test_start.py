@@ -71,7 +71,7 @@ def test_nothing_is_forwarded_and_no_session_is_there_until_a_config_is_applied(
     bus.start()
     bus.put(wanted)
     agent.start()
-    wait(lambda: bus.ids() == ["agent/pod-uid/1/failed/1"], "reported")
+    wait(lambda: bus.ids() == ["agent/default/gateway1-abc/pod-uid/1/failed/1"], "reported")
     assert (machine.policies(), leaving()) == (CLOSED, set())
     assert not agent.ready()[0]
     assert not configured(agent)

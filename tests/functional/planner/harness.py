@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from functional.servers import DEADLINE_S, Database, Nats, Service, wait_for
 from nats.js import JetStreamContext
 from support.simulation import Simulation, created
 
+from veg_contracts import ids
 from veg_contracts.envelope import HEADER_MESSAGE_ID, Envelope, to_body, to_headers
 from veg_contracts.events import (
     AnyEvent,
@@ -71,12 +73,25 @@ def on_the_bus(records: Iterable[Record]) -> list[Envelope]:
     return [
         msgspec.structs.replace(
             record.envelope,
+            id=_identity(record.envelope),
             subject=_subject(record.envelope.data),
             causation_id=getattr(record.envelope.data, "command_id", ""),
         )
         for record in records
         if not isinstance(record.envelope.data, _OWN)
     ]
+
+
+def runs(envelopes: Iterable[Envelope]) -> list[list[Envelope]]:
+    """The same in runs of one stream each: between two streams there is no order but that of being logged."""
+    return [list(run) for _, run in groupby(envelopes, lambda one: one.subject.startswith("veg.evt.agent."))]
+
+
+def play(client: "Client", database: Database, envelopes: Iterable[Envelope]) -> None:
+    """Have a planner log all of these in this order."""
+    for run in runs(envelopes):
+        client.publish(run)
+        wait_logged(database, run)
 
 
 def edits(count: int, gateways: int = 3) -> list[Envelope]:
@@ -87,6 +102,18 @@ def edits(count: int, gateways: int = 3) -> list[Envelope]:
         blocks = [{"snat": True, "ipBlocks": [f"10.{number // 200}.{number % 200}.0/24"]}]
         simulation.create(name=f"gateway{number % gateways}", generation=number + 1, policies=blocks)
     return on_the_bus(simulation.log)
+
+
+def _identity(envelope: Envelope) -> str:
+    """An id that whoever says this may say, told from all others by the simulation's own."""
+    match envelope.data:
+        case ObjectChanged() | ObjectDeleted():
+            return f"k8s/{envelope.id}"
+        case ConfigApplied(gateway=gateway, pod=pod, pod_uid=uid):
+            return ids.of_agent(gateway, pod, uid, envelope.id)
+        case CommandApplied(command_id=command_id) | RowsProgrammed(command_id=command_id):
+            return f"{command_id}/{envelope.id}"
+    return f"ovn/{envelope.id}"
 
 
 def _subject(data: AnyEvent) -> str:
@@ -127,14 +154,6 @@ class Client:
             return [(message.subject or "", message.headers or {}, message.data or b"") for message in found]
 
         return self._server.ask(read)
-
-    def purge(self, stream: str) -> None:
-        """Throw all messages of a stream away."""
-
-        async def purge(js: JetStreamContext) -> None:
-            await js.purge_stream(stream)
-
-        self._server.ask(purge)
 
     async def _publish(self, envelopes: list[Envelope], more: dict[str, str]) -> None:
         connection, js = await self._connect()

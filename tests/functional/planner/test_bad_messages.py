@@ -45,7 +45,7 @@ def goes_on(nats_server: Nats, database: Database) -> None:
 
 GOOD = {
     "ce-specversion": "1.0",
-    "ce-id": "x",
+    "ce-id": "ovn/x",
     "ce-source": "x",
     "ce-type": "veg.ovn.rows-listed.v1",
     "ce-time": "2026-01-01T00:00:00Z",
@@ -108,10 +108,10 @@ def test_a_value_that_the_database_refuses_costs_that_event_only(
     name = f"default/{secrets.token_hex(4000)}"
     client = Client(nats_server)
     good = edits(4)
-    client.publish([*good[:3], observed("too-long", name), *good[3:]])
+    client.publish([*good[:3], observed("ovn/too-long", name), *good[3:]])
     goes_on(nats_server, database)
     assert planner.alive
-    assert database.sql("select decided from event where id = 'too-long'") == "f"
+    assert database.sql("select decided from event where id = 'ovn/too-long'") == "f"
     assert database.sql("select count(*) from event where not decided") == "1"
     assert "index row" in "".join(rejected(database))
 

@@ -7,6 +7,8 @@ from functional.planner.harness import (
     Planner,
     assert_consistent,
     on_the_bus,
+    play,
+    runs,
     scenario,
     wait_logged,
     wait_relayed,
@@ -24,10 +26,11 @@ def test_it_decides_what_the_core_decides_and_relays_all_of_it_in_order(
 ) -> None:
     simulation, client = scenario(), Client(nats_server)
     events = on_the_bus(simulation.log)
-    planner.kill()
-    client.publish(events)
-    planner.start()  # all in one batch, so that no tick comes between them
-    wait_logged(database, events)
+    for run in runs(events):
+        planner.kill()
+        client.publish(run)
+        planner.start()  # all in one batch, so that no tick comes between them
+        wait_logged(database, run)
     wait_relayed(database)
 
     intents = [digest.of_intent(intent) for outcome in simulation.outcomes for intent in outcome.intents]
@@ -45,8 +48,7 @@ def test_the_last_config_stands_in_the_bucket_with_the_headers_of_its_command(
 ) -> None:
     assert planner.alive
     simulation, client = scenario(), Client(nats_server)
-    client.publish(on_the_bus(simulation.log))
-    wait_logged(database, on_the_bus(simulation.log))
+    play(client, database, on_the_bus(simulation.log))
     wait_relayed(database)
 
     subject, headers, body = client.messages(CONFIG_STREAM)[-1]
@@ -61,8 +63,7 @@ def test_a_deleted_gateway_leaves_no_config(planner: Planner, nats_server: Nats,
     simulation, client = scenario(), Client(nats_server)
     simulation.create(replicas=2, generation=3, deleting=True, finalizers=("vpc-egress-gateway.io/finalizer",))
     simulation.answer_all()
-    client.publish(on_the_bus(simulation.log))
-    wait_logged(database, on_the_bus(simulation.log))
+    play(client, database, on_the_bus(simulation.log))
     wait_relayed(database)
 
     _, headers, body = client.messages(CONFIG_STREAM)[-1]
@@ -74,9 +75,7 @@ def test_doubles_are_dropped_also_after_the_buss_own_window(
 ) -> None:
     assert planner.alive
     events, client = on_the_bus(scenario().log), Client(nats_server)
-    client.publish(events)
-    wait_logged(database, events)
-    client.purge("VEG_EVENTS")
+    play(client, database, events)
     for event in events:
         client.publish([event], message_id=f"again/{event.id}")
     client.publish_raw("veg.evt.ovn.marker", b"the last message")
@@ -90,8 +89,7 @@ def test_the_story_carries_causes_from_the_event_to_the_command(
 ) -> None:
     assert planner.alive
     events, client = on_the_bus(scenario().log), Client(nats_server)
-    client.publish(events)
-    wait_logged(database, events)
+    play(client, database, events)
     wait_relayed(database)
     rows = database.sql(
         "select json_agg(json_build_object('cause', e.id, 'named', c.causation_id, 'story', c.correlation_id))"

@@ -21,7 +21,7 @@ class Bus:
 
     def create_stream(self) -> None:
         async def create(js: JetStreamContext) -> None:
-            wanted = [subjects.EVENTS]
+            wanted = [subjects.K8S_EVENTS]
             await js.add_stream(StreamConfig(subjects.EVENT_STREAM, subjects=wanted, duplicate_window=_DEDUP_WINDOW_S))
 
         self.server.ask(create)

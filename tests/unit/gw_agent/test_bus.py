@@ -25,11 +25,12 @@ class Stream(JetStreamContext):
 
 
 async def test_a_report_that_does_not_fit_is_left_out_and_the_next_one_goes() -> None:
-    many = msgspec.structs.replace(CONFIG, sources=(Source(cidr="10.16.0.0/16", snat=True),) * 50_000)
+    report = outcomes.applied(Held(config=CONFIG), POD, Progress().succeeded(4), "2026-01-01T00:00:00.000000Z")
+    many = msgspec.structs.replace(report.data, sources=(Source(cidr="10.16.0.0/16", snat=True),) * 50_000)
     outbox, stream = Outbox(), Stream()
     publishing = asyncio.create_task(bus._publish(stream, outbox))
-    for config in (many, CONFIG):
-        outbox.put(outcomes.applied(Held(config=config), POD, Progress().succeeded(4), "2026-01-01T00:00:00.000000Z"))
+    for envelope in (msgspec.structs.replace(report, data=many), report):
+        outbox.put(envelope)
         for _ in range(5):
             await asyncio.sleep(0)
     assert not publishing.done()

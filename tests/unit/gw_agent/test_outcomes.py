@@ -1,6 +1,8 @@
+import msgspec
+
 from veg_contracts.envelope import from_message, to_body, to_headers
 from veg_contracts.events import ConfigApplied, ConfigFailed
-from veg_contracts.intent import PodConfig, Source
+from veg_contracts.intent import PodConfig, Source, digest_of_sources
 from veg_gw_agent import outcomes
 from veg_gw_agent.settings import Pod
 from veg_gw_agent.state import Held, Progress
@@ -24,7 +26,7 @@ TIME = "2026-01-01T00:00:00.000000Z"
 
 def test_applied_names_its_cause_and_all_sources_it_takes() -> None:
     envelope = outcomes.applied(HELD, POD, Progress().succeeded(4), TIME)
-    assert envelope.id == "agent/p1/4/applied"
+    assert envelope.id == "agent/default/gateway1-abc/p1/4/applied"
     assert envelope.subject == "veg.evt.agent.default.gateway1.gateway1-abc"
     assert (envelope.causation_id, envelope.correlation_id) == ("command-7", "event-1")
     assert isinstance(envelope.data, ConfigApplied)
@@ -35,14 +37,14 @@ def test_applied_names_its_cause_and_all_sources_it_takes() -> None:
 
 def test_failed_says_what() -> None:
     envelope = outcomes.failed(HELD, POD, Progress().failed(4, "interface net1: does not exist"), TIME)
-    assert envelope.id == "agent/p1/4/failed/1"
+    assert envelope.id == "agent/default/gateway1-abc/p1/4/failed/1"
     assert isinstance(envelope.data, ConfigFailed)
     assert envelope.data.message == "interface net1: does not exist"
 
 
 def test_a_malformed_config_is_reported_apart_from_what_failed() -> None:
     envelope = outcomes.malformed(HELD, POD, "generation: 0, must be at least 1", TIME)
-    assert envelope.id == "agent/p1/4/malformed"
+    assert envelope.id == "agent/default/gateway1-abc/p1/4/malformed"
     assert envelope.causation_id == "command-7"
     assert isinstance(envelope.data, ConfigFailed)
     assert envelope.data.message == "generation: 0, must be at least 1"
@@ -56,3 +58,12 @@ def test_a_long_message_is_cut() -> None:
     short = outcomes.failed(HELD, POD, Progress().failed(4, "x" * 4096), TIME)
     assert isinstance(short.data, ConfigFailed)
     assert short.data.message == "x" * 4096
+
+
+def test_more_sources_than_fit_a_message_are_told_by_their_digest() -> None:
+    many = tuple(Source(cidr=f"10.{number // 250}.{number % 250}.0/24", snat=True) for number in range(5000))
+    held = msgspec.structs.replace(HELD, config=msgspec.structs.replace(HELD.config, sources=many))
+    envelope = outcomes.applied(held, POD, Progress().succeeded(4), TIME)
+    assert envelope.data.sources == ()
+    assert envelope.data.sources_digest == digest_of_sources((*many, OLD))
+    assert len(to_body(envelope)) < 1000

@@ -89,7 +89,8 @@ def take(*lines: dict[str, Any] | bytes, waiting_max: int = 1000) -> list[Speake
             except TimeoutError:
                 return found
             assert from_message(envelope.subject, to_headers(envelope), to_body(envelope)) == envelope
-            assert envelope.id == f"agent/p1/session/{envelope.data.local}/{envelope.data.remote}/{envelope.data.at}"
+            what = f"{envelope.data.local}/{envelope.data.remote}/{envelope.data.at}"
+            assert envelope.id == f"agent/default/gateway1-abc/p1/session/{what}"
             found.append(envelope.data)
             changes.done(envelope)
 

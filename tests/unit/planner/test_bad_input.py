@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support.simulation import GATEWAY, NETWORKS, SETTINGS, Simulation, created, gateway, pod
 
 from veg_contracts.events import CommandFailed, ConfigApplied, PlannerConfigured, Ticked
-from veg_contracts.intent import Part
+from veg_contracts.intent import Part, digest_of_sources
 from veg_contracts.objects import AnyProjection, NetworkAttachment, Subnet, Vpc
 
 
@@ -232,3 +232,42 @@ def test_any_json_as_a_spec_is_answered_with_an_intent_or_a_condition(spec: dict
     simulation.prepare()
     simulation.create(spec={"externalSubnet": "macvlan1", "policies": [{"ipBlocks": ["10.0.0.0/8"]}]} | spec)
     assert simulation.intent().workload is not None or simulation.message("Ready")
+
+
+def test_a_pod_that_speaks_for_another_one_of_its_gateway_is_ignored() -> None:
+    simulation = created(2)
+    simulation.report_config(2)
+    known = simulation.world.agent(POD_UID)
+    assert known is not None
+    report(simulation, pod="gateway1-1", generation=known.generation + 1)
+    assert simulation.world.agent(POD_UID) == known
+
+
+def test_what_another_pod_said_before_the_pod_was_known_counts_for_nothing() -> None:
+    simulation = created(1)
+    simulation.see(gateway(replicas=2, generation=2))
+    simulation.answer_all()
+    late = "uid-Pod-default/gateway1-1"
+    config = simulation.config[GATEWAY]
+    assert config is not None
+    report(simulation, pod_uid=late, generation=2**20, sources=config.sources)
+    simulation.start_pods(2)
+    simulation.answer_all()
+    (policy,) = simulation.rows[GATEWAY].policies
+    assert policy.nexthops == ("10.16.0.12",)
+    simulation.report_config(2)
+    known = simulation.world.agent(late)
+    assert known is not None
+    assert known.pod == "gateway1-1"
+
+
+def test_sources_told_by_their_digest_are_those_of_the_config() -> None:
+    simulation = created()
+    config = simulation.config[GATEWAY]
+    assert config is not None
+    report(simulation, generation=config.generation, sources_digest=digest_of_sources(config.taken))
+    known = simulation.world.agent(POD_UID)
+    assert known is not None
+    assert known.sources == config.sources
+    report(simulation, generation=config.generation, sources_digest=digest_of_sources(()))
+    assert simulation.world.agent(POD_UID) == known, "of another config: it says nothing"

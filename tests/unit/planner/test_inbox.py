@@ -14,9 +14,10 @@ from veg_contracts.events import CommandFailed, ConfigApplied
 from veg_contracts.subjects import agent_event
 from veg_planner.bus.inbox import read
 
+COMMAND = "cmd/nb/a/b/u/1/7"
 HEADERS = {
     "ce-specversion": "1.0",
-    "ce-id": "id",
+    "ce-id": f"{COMMAND}/failed",
     "ce-source": "veg/ovn-writer",
     "ce-type": "veg.writer.command-failed.v1",
     "ce-time": "2026-01-01T00:00:00Z",
@@ -24,7 +25,7 @@ HEADERS = {
 
 
 def failed(message: str) -> CommandFailed:
-    return CommandFailed(command_id="c", gateway="a/b", gateway_uid="u", part="nb", generation=1, message=message)
+    return CommandFailed(command_id=COMMAND, gateway="a/b", gateway_uid="u", part="nb", generation=1, message=message)
 
 
 def read_with(body: bytes, **headers: str) -> Envelope:
@@ -35,7 +36,14 @@ def read_with(body: bytes, **headers: str) -> Envelope:
 @given(st.text(alphabet=st.sampled_from('\0\\u"0/x')) | st.text(alphabet=st.characters(codec="utf-8")))
 def test_nul_and_only_nul_is_replaced(text: str) -> None:
     body = json.dumps(
-        {"command_id": "c", "gateway": "a/b", "gateway_uid": "u", "part": "nb", "generation": 1, "message": text}
+        {
+            "command_id": COMMAND,
+            "gateway": "a/b",
+            "gateway_uid": "u",
+            "part": "nb",
+            "generation": 1,
+            "message": text,
+        }
     )
     assert read_with(body.encode()).data.message == text.replace("\0", "\ufffd")
     assert read_with(encode(failed(text))).data.message == text.replace("\0", "\ufffd")
@@ -79,9 +87,9 @@ def test_nothing_but_a_named_refusal_comes_of_garbage(body: bytes, headers: dict
         read("veg.evt.ovn.x", {**HEADERS, **headers}, body)
 
 
-def agent_report(subject: str) -> Envelope:
+def agent_report(subject: str, identity: str = "agent/a.b/c-1/p/1/applied") -> Envelope:
     data = ConfigApplied(gateway="a.b/c", gateway_uid="u", pod="c-1", pod_uid="p", generation=1)
-    headers = {**HEADERS, "ce-source": "veg/gw-agent", "ce-type": "veg.agent.config-applied.v1"}
+    headers = {**HEADERS, "ce-id": identity, "ce-source": "veg/gw-agent", "ce-type": "veg.agent.config-applied.v1"}
     return read(subject, headers, encode(data))
 
 
@@ -90,3 +98,20 @@ def test_an_agent_speaks_for_its_own_pod_only() -> None:
     for other in (agent_event("a.b/c", "c-2"), agent_event("a.b/d", "c-1"), agent_event("other/c", "c-1")):
         with pytest.raises(MalformedMessageError, match=r"pod 'c-1' of gateway 'a.b/c' may not appear on subject"):
             agent_report(other)
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        "k8s/Pod/uid/5",  # the watcher's
+        "ovn/listed/1",  # the ovn-writer's
+        "cmd/nb/a.b/c/u/1/7/applied",  # the outcome of a command
+        "planner/tick/1/1",  # the planner's own
+        "agent/a.b/c-2/p/1/applied",  # another pod's
+        "agent/a.b/c-1/q/1/applied",  # a uid that the data does not say
+        "agent/a.b/c-1/p/",  # nothing of the pod's own
+    ],
+)
+def test_an_agent_cannot_use_up_an_id_that_another_one_needs(identity: str) -> None:
+    with pytest.raises(MalformedMessageError, match=r"attribute ce-id: .* only ids that begin with 'agent/a.b/c-1/p/'"):
+        agent_report(agent_event("a.b/c", "c-1"), identity)

@@ -1,6 +1,7 @@
-"""What comes in: the planner's consumer, and messages read as events that the log can hold."""
+"""What comes in: the planner's consumers, and messages read as events that the log can hold."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -12,12 +13,15 @@ import nats.js.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
 
-from veg_contracts import subjects
+from veg_contracts import ids, subjects
 from veg_contracts.envelope import Envelope, MalformedMessageError, from_message
 from veg_contracts.events import EVENT_TYPES, ConfigApplied, ConfigFailed, SpeakerChanged
-from veg_runtime import bus, logs
+from veg_runtime import bus, logs, tasks
 
+# How many messages of each stream are decided on together. Of agents few: while they are, all others wait.
+_SHARES: Final = {subjects.EVENT_STREAM: 200, subjects.AGENT_EVENT_STREAM: 50}
 _IN_FLIGHT_MAX: Final = 500
+_FETCH_WAIT_S: Final = 1.0
 _ACK_WAIT_S: Final = 30.0
 _RETRY_S: Final = 0.5
 # Ids are indexed, and Postgres refuses an index row over 2704 bytes; a character has at most four.
@@ -30,29 +34,80 @@ _REPLACEMENT: Final = rb"\1\\ufffd"
 log = logs.get("inbox")
 
 
-async def subscribe(js: JetStreamContext) -> JetStreamContext.PullSubscription:
-    """The planner's consumer, rewound to the first message that was never acknowledged.
+class Inbox:
+    """The planner's consumers, one on each stream of events, read side by side.
 
-    A leader that was killed leaves messages behind that it got and did not acknowledge. The consumer would deliver
-    them again only after `_ACK_WAIT_S`, and after newer ones. Made anew where the old one stood, it delivers
-    everything at once and in order. Killed in between, there is no consumer, and the next one starts at the first
-    message of the stream: the log drops what it has already.
+    Each has a share of every batch, so that however much waits on one of them, a message of the other waits for one
+    batch at most.
     """
-    stream, name = subjects.EVENT_STREAM, subjects.PLANNER_CONSUMER
+
+    def __init__(self, js: JetStreamContext) -> None:
+        self._js = js
+        self._subscriptions: dict[str, JetStreamContext.PullSubscription] = {}
+        self._fetching: dict[str, asyncio.Task[list[Msg]]] = {}
+        self._waiting: dict[str, int] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are on the bus behind those fetched last."""
+        return sum(self._waiting.values())
+
+    async def subscribe(self) -> None:
+        """Make the consumers anew, so that they begin with the first message that was never acknowledged.
+
+        A leader that was killed leaves messages behind that it got and did not acknowledge. Its consumer would deliver
+        them again only after `_ACK_WAIT_S`, and after newer ones. A new one delivers everything that is there, at once
+        and in order: the streams keep what was not acknowledged, and nothing else. What was acknowledged a moment ago
+        and comes again is dropped by the log.
+        """
+        await self.close()
+        for stream in _SHARES:
+            self._subscriptions[stream] = await _subscribe(self._js, stream)
+
+    async def fetch(self) -> list[Msg]:
+        """What comes next, those of one stream after those of another; none after a while without any message."""
+        for stream, subscription in self._subscriptions.items():
+            if stream not in self._fetching:
+                fetching = bus.fetch(subscription, _SHARES[stream], _FETCH_WAIT_S)
+                self._fetching[stream] = asyncio.create_task(fetching)
+        await asyncio.wait(self._fetching.values(), return_when=asyncio.FIRST_COMPLETED)
+        messages: list[Msg] = []
+        for stream in [stream for stream in _SHARES if self._fetching[stream].done()]:
+            found = self._fetching.pop(stream).result()
+            self._waiting[stream] = found[-1].metadata.num_pending if found else 0
+            messages += found
+        return messages
+
+    async def exist(self) -> bool:
+        """Whether the consumers are there: the bus may have lost its files, or another planner has taken over."""
+        return all([await _exists(self._js, stream) for stream in _SHARES])
+
+    async def close(self) -> None:
+        """Fetch no more."""
+        await tasks.end(self._fetching.values())
+        self._fetching.clear()
+
+
+async def _subscribe(js: JetStreamContext, stream: str) -> JetStreamContext.PullSubscription:
+    name = subjects.PLANNER_CONSUMER
     while True:
         try:
-            start = await _first_unacknowledged(js, stream, name)
-            await js.add_consumer(stream, _consumer(name, start))
+            await _remove(js, stream, name)
+            await js.add_consumer(stream, _consumer(name))
             return await js.pull_subscribe_bind(name, stream)
         except (TimeoutError, nats.errors.Error, nats.js.errors.Error, OSError) as error:
             log.warning("consumer not ready, trying again", stream=stream, error=repr(error))
             await asyncio.sleep(_RETRY_S)
 
 
-async def exists(js: JetStreamContext) -> bool:
-    """Whether the consumer is there: the bus may have lost its files, or another planner has taken over."""
+async def _remove(js: JetStreamContext, stream: str, name: str) -> None:
+    with contextlib.suppress(nats.js.errors.NotFoundError):
+        await js.delete_consumer(stream, name)
+
+
+async def _exists(js: JetStreamContext, stream: str) -> bool:
     try:
-        await js.consumer_info(subjects.EVENT_STREAM, subjects.PLANNER_CONSUMER)
+        await js.consumer_info(stream, subjects.PLANNER_CONSUMER)
     except nats.js.errors.NotFoundError:
         return False
     except (TimeoutError, nats.errors.Error, nats.js.errors.Error, OSError) as error:
@@ -60,21 +115,10 @@ async def exists(js: JetStreamContext) -> bool:
     return True
 
 
-async def _first_unacknowledged(js: JetStreamContext, stream: str, name: str) -> int:
-    try:
-        info = await js.consumer_info(stream, name)
-    except nats.js.errors.NotFoundError:
-        return 1
-    await js.delete_consumer(stream, name)
-    return (info.ack_floor.stream_seq if info.ack_floor else 0) + 1
-
-
-def _consumer(name: str, start: int) -> api.ConsumerConfig:
+def _consumer(name: str) -> api.ConsumerConfig:
     return api.ConsumerConfig(
         durable_name=name,
-        filter_subject=subjects.EVENTS,
-        deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
-        opt_start_seq=start,
+        deliver_policy=api.DeliverPolicy.ALL,
         ack_policy=api.AckPolicy.EXPLICIT,
         ack_wait=_ACK_WAIT_S,
         max_ack_pending=_IN_FLIGHT_MAX,
@@ -82,7 +126,7 @@ def _consumer(name: str, start: int) -> api.ConsumerConfig:
 
 
 def read_message(message: Msg) -> Envelope:
-    """Read a message of the event stream; see `read`."""
+    """Read a message of a stream of events; see `read`."""
     return read(message.subject, bus.headers_of(message), message.data)
 
 
@@ -99,6 +143,8 @@ def read(subject: str, headers: Mapping[str, str] | None, body: bytes) -> Envelo
     _check_speaker(envelope)
     for field in ("id", "source", "correlation_id", "causation_id", "traceparent"):
         _check_text(field, getattr(envelope, field))
+    if (reason := ids.refusal(envelope)) is not None:
+        raise MalformedMessageError(f"attribute ce-id: {reason}")
     return msgspec.structs.replace(envelope, time=_utc(envelope.time))
 
 

@@ -17,7 +17,7 @@ from veg_contracts.events import (
     RowsProgrammed,
     StreamsCreated,
 )
-from veg_contracts.intent import Intent, NbRows, Part
+from veg_contracts.intent import Intent, NbRows, Part, Source, digest_of_sources
 from veg_contracts.objects import Deployment, DisruptionBudget, EgressGateway
 from veg_planner.state import AgentState, Floor, Orphan, PartState, Streams
 from veg_planner.world import AGENT, FLOOR, ORPHAN, PART, STREAMS, World, is_gateway
@@ -165,22 +165,30 @@ def _lost(world: World, subject: str, part: str) -> bool:
 
 
 def config_reported(world: World, event: ConfigApplied | ConfigFailed) -> list[str]:
-    """Take in what an agent says of its pod. All agents may share one credential: it is believed within bounds."""
+    """Take in what an agent says of its pod. Nobody vouches for the uid that it names: it is believed within bounds."""
     intent, known = world.intent(event.gateway), world.agent(event.pod_uid)
     current = intent is not None and intent.gateway_uid == event.gateway_uid
     seen = intent.generation if intent is not None else 0
-    if event.generation > seen + _GENERATIONS_AHEAD_MAX or not _may_be_pod_of(world, event.gateway, event.pod_uid):
+    if event.generation > seen + _GENERATIONS_AHEAD_MAX or not _may_be_said(world, event):
         return []
-    if known is not None and (known.gateway, known.gateway_uid) != (event.gateway, event.gateway_uid):
+    said_by = (event.gateway, event.gateway_uid, event.pod)
+    if known is not None and (known.gateway, known.gateway_uid, known.pod) != said_by:
         if not current:
             return []
-        known = None  # it was never true: a pod belongs to one gateway all its life
-    known = known or AgentState(gateway=event.gateway, gateway_uid=event.gateway_uid)
+        known = None  # it was never true: a pod belongs to one gateway, and has one name, all its life
+    known = known or AgentState(gateway=event.gateway, gateway_uid=event.gateway_uid, pod=event.pod)
     if event.generation < known.generation:
         return []
     if isinstance(event, ConfigApplied):
+        sources = _sources(intent, event)
+        if sources is None and event.generation <= seen:
+            return []
         state = msgspec.structs.replace(
-            known, generation=event.generation, sources=event.sources, default_snat=event.default_snat, error=""
+            known,
+            generation=event.generation,
+            sources=known.sources if sources is None else sources,
+            default_snat=event.default_snat,
+            error="",
         )
     else:
         state = msgspec.structs.replace(known, error=event.message)
@@ -190,12 +198,22 @@ def config_reported(world: World, event: ConfigApplied | ConfigFailed) -> list[s
     return [event.gateway] if intent is not None else []
 
 
-def _may_be_pod_of(world: World, gateway: str, pod_uid: str) -> bool:
-    """Whether a pod is one of the gateway's, or not known yet: a report may come before its pod does."""
-    if world.tombstone(pod_uid) is not None:
+def _sources(intent: Intent | None, event: ConfigApplied) -> tuple[Source, ...] | None:
+    """Those that the agent takes. None: told by a digest that the newest config has not; a later report will do."""
+    if not event.sources_digest:
+        return event.sources
+    newest = intent.config.taken if intent is not None and intent.config is not None else ()
+    return newest if digest_of_sources(newest) == event.sources_digest else None
+
+
+def _may_be_said(world: World, event: ConfigApplied | ConfigFailed) -> bool:
+    """Whether the uid is the speaking pod's, or that of none that is known yet: a report may come before its pod."""
+    if world.tombstone(event.pod_uid) is not None:
         return False
-    stored = world.stored_by_uid(pod_uid)
-    return stored is None or any(pod.uid == pod_uid for pod in world.pods_of(gateway))
+    stored = world.stored_by_uid(event.pod_uid)
+    if stored is None:
+        return True
+    return stored.object.name == event.pod and any(pod.uid == event.pod_uid for pod in world.pods_of(event.gateway))
 
 
 def _settle(

@@ -102,8 +102,8 @@ def _member(world: World, stored: Stored, pod: Pod, uid: str, network: Network, 
         notes.waits("pods", f"waits for {' and '.join(missing)} of pod {pod.key}")
         return None
     agent = world.agent(stored.uid)
-    if agent is not None and agent.gateway_uid != uid:
-        agent = None
+    if agent is not None and (agent.gateway_uid != uid or agent.pod not in ("", pod.name)):
+        agent = None  # said by another pod, before this one was known
     return Member(name=pod.key, uid=stored.uid, node=pod.node, internal=internal, external=external, agent=agent)
 
 
