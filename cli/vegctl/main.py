@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from vegctl import get, log, replay
+from vegctl import get, keys, log, replay
 
 _HELP = """Looks at VPC egress gateways as the planner sees them.
 
@@ -16,6 +16,7 @@ sends commands to the writers of OVN, Kubernetes and the gateway pods, whose out
   vegctl get default/gateway1    one of them, with every sentence of its report
   vegctl log default/gateway1    its story: event, intent, command, outcome
   vegctl replay --check          fold the log again and compare with what was decided then
+  vegctl keys                    make the key pairs of the bus and bus-auth
 
 The database is named by VEG_POSTGRES_URL, for example postgresql+psycopg://veg_reader@localhost/veg; by TLS with
 ?sslmode=verify-full&sslrootcert=FILE behind it.
@@ -34,6 +35,7 @@ def main(context: click.Context, database: str | None) -> None:
 
 
 main.add_command(get.get)
+main.add_command(keys.keys)
 main.add_command(log.log)
 main.add_command(replay.replay)
 
