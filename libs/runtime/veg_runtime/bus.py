@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import nats
@@ -10,6 +11,7 @@ import nats.js.api
 import nats.js.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.transport import Transport
 from nats.js import JetStreamContext
 
 from veg_contracts import permissions, subjects
@@ -19,9 +21,15 @@ from veg_runtime.settings import TLS_SCHEME, Settings
 from veg_runtime.tls import Pem
 
 _RETRY_S = 0.5
+# Whoever is refused costs the bus, and what checks a token, more than whoever finds nobody.
+_REFUSED = "Authorization Violation"
+_REFUSED_S = 3.0
+# The server may have to ask who we are: that is a little longer than it takes (veg_contracts.accounts).
+_CONNECT_S = 12
 _FETCH_WAIT_S = 5.0
 _ACK_WAIT_S = 30.0
 _PUBLISH_TIMEOUT_S = 5.0
+_PING, _PONG = b"PING\r\n", b"PONG\r\n"
 
 _TOO_LARGE_FOR_STREAM = 10054  # JSStreamMessageExceedsMaximumErr of nats-server
 
@@ -43,6 +51,9 @@ class _Client(Client):
     Whether TLS begins is the server's to say, in plain text: for the library's own client `tls://` only names a port,
     and it would hand its password to whoever says no. And where the handshake fails it would wait for ever for the end
     of a connection that has ended.
+
+    A server that asks somebody else who we are (auth callout) may ping us before it knows, and one that dies says
+    nothing. The library takes either for its answer, and then waits for ever in a connection that it never calls one.
     """
 
     def __init__(self, *, tls: bool) -> None:
@@ -50,13 +61,26 @@ class _Client(Client):
         self._tls = tls
 
     async def _process_connect_init(self) -> None:
+        transport = self._transport
+        if transport is None:
+            raise RuntimeError("the library connects without a transport")
+        read_answer = partial(self._read_answer, transport, transport.readline)
         try:
+            transport.readline = read_answer  # type: ignore[method-assign]
             await super()._process_connect_init()
         except (*_LOST, asyncio.CancelledError):
-            transport, self._transport = self._transport, None
-            if transport is not None:
-                transport.close()  # type: ignore[no-untyped-call]
+            self._transport = None
+            transport.close()  # type: ignore[no-untyped-call]
             raise
+        finally:
+            del transport.readline
+
+    async def _read_answer(self, transport: Transport, readline: Callable[[], Awaitable[bytes]]) -> bytes:
+        while (line := await readline()) == _PING:
+            transport.write(_PONG)
+        if not line:
+            raise nats.errors.Error("the server ended the connection and did not say why")
+        return line
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         if self._tls and initial_connection and not info.get("tls_required"):
@@ -71,8 +95,11 @@ class _Client(Client):
         return message
 
 
-async def connect(settings: Settings, role: str) -> Client:
+async def connect(settings: Settings, role: str, *, inbox: str = "", token: Callable[[], str] | None = None) -> Client:
     """Connect, and stay connected: a lost server is waited for, for ever.
+
+    `inbox` is the prefix of reply subjects where it is not the role's; `token` is asked for the credential at each
+    connection, instead of user and password.
 
     Raises:
         SettingsError: a setting of TLS is not what it should be.
@@ -97,9 +124,11 @@ async def connect(settings: Settings, role: str) -> Client:
                 name=role,
                 user=settings.nats_user or None,
                 password=settings.nats_password or None,
+                token=token,
+                connect_timeout=_CONNECT_S,
                 tls=tls,
                 tls_hostname=settings.nats_tls_server_name or None,
-                inbox_prefix=permissions.inbox_prefix(role).encode(),
+                inbox_prefix=(inbox or permissions.inbox_prefix(role)).encode(),
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=_RETRY_S,  # type: ignore[arg-type]  # it goes to asyncio.sleep
                 ping_interval=5,
@@ -111,7 +140,7 @@ async def connect(settings: Settings, role: str) -> Client:
             )
         except _LOST as error:
             log.warning("bus not reached", url=settings.nats_url, error=pem.explain(error))
-            await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(_REFUSED_S if _REFUSED in str(error) else _RETRY_S)
         else:
             return client
 
@@ -205,6 +234,7 @@ async def pull_subscription(
     longer than that over a message gets it once more.
     """
     config = nats.js.api.ConsumerConfig(
+        name=durable,  # so the request names the filter, and the bus can allow this one alone
         durable_name=durable,
         filter_subject=subject,
         ack_policy=nats.js.api.AckPolicy.EXPLICIT,
