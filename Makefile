@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTEST := .venv/bin/python -m pytest
 PACKAGES := libs/contracts/veg_contracts libs/runtime/veg_runtime services/watcher/veg_watcher services/planner/veg_planner \
-  services/ovn-writer/veg_ovn_writer services/kube-writer/veg_kube_writer services/gw-agent/veg_gw_agent services/gw-agent/veg_bfdd \
+  services/ovn-writer/veg_ovn_writer services/kube-writer/veg_kube_writer services/bus-auth/veg_bus_auth services/gw-agent/veg_gw_agent services/gw-agent/veg_bfdd \
   cli/vegctl lab/veg_lab
 
 .PHONY: help setup demo demo-down check unit helm-lint functional e2e test images bench-failover bench-drain soak clean

@@ -5,7 +5,7 @@ variable "VERSION" { default = "dev" }
 variable "DEBIAN" { default = "docker.io/library/debian:bookworm-slim" }
 
 group "default" {
-  targets = ["watcher", "planner", "ovn-writer", "kube-writer", "gw-agent", "migrations", "vegctl"]
+  targets = ["watcher", "planner", "ovn-writer", "kube-writer", "bus-auth", "gw-agent", "migrations", "vegctl"]
 }
 
 target "common" {
@@ -35,7 +35,7 @@ target "on-base" {
 
 target "service" {
   name       = service
-  matrix     = { service = ["watcher", "planner", "ovn-writer", "kube-writer", "gw-agent"] }
+  matrix     = { service = ["watcher", "planner", "ovn-writer", "kube-writer", "bus-auth", "gw-agent"] }
   inherits   = ["on-base"]
   dockerfile = "services/${service}/Dockerfile"
   tags       = ["${REGISTRY}/${service}:${VERSION}"]

@@ -113,7 +113,6 @@ def _apply_objects(lab: Lab) -> None:
     with step("RBAC and the objects of lab/manifests"):
         rights = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac"
         _apply(lab, [_MANIFESTS, rights / f"{kube_ovn.api_group(lab)}.yaml"])
-        services.ensure_agent_secret(lab)
 
 
 def _apply(lab: Lab, paths: Sequence[Path]) -> None:

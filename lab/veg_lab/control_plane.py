@@ -20,6 +20,7 @@ USERS = {
     "kube-ovn": "veg-lab",
     "watcher": "veg-lab",
     "kube-writer": "veg-lab",
+    "bus-auth": "veg-lab",
     "kube-controller-manager": "system:masters",
     "kube-scheduler": "system:masters",
 }

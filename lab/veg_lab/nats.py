@@ -1,23 +1,44 @@
-"""NATS with JetStream: one user per role, each allowed only the subjects that the contracts give its role."""
+"""NATS with JetStream: the accounts and users of the chart, with passwords and keys of the lab's own."""
 
-import json
 import secrets
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from veg_contracts.permissions import ROLES, nats_permissions
+from veg_contracts import accounts
+from veg_contracts.permissions import USERS
 from veg_lab import probes
-from veg_lab.paths import Lab
+from veg_lab.paths import REPOSITORY, Lab
 from veg_lab.process import Component
+from veg_runtime import nkeys
+from veg_runtime.nkeys import Curve, Kind, Signer
 
 PORT = 4222
 _MONITOR = "127.0.0.1:8222"
+_ACCOUNTS = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "nats" / "accounts.conf"
+_CONFIG = """\
+server_name: {name}
+host: 0.0.0.0
+port: {port}
+http: "{monitor}"
+jetstream {{ store_dir: "{directory}/data", max_memory_store: 64MB, max_file_store: 4GB }}
+include accounts.conf
+"""
 
 
-def password_file(lab: Lab, role: str) -> Path:
-    """Where the role's password is."""
-    return lab.secret(f"nats-{role}")
+def password_file(lab: Lab, user: str) -> Path:
+    """Where the user's password is."""
+    return lab.secret(f"nats-{user}")
+
+
+def issuer_seed_file(lab: Lab) -> Path:
+    """Where the seed is by which bus-auth signs users."""
+    return lab.secret("nats-issuer-seed")
+
+
+def xkey_seed_file(lab: Lab) -> Path:
+    """Where the seed is for the encryption between bus-auth and the server."""
+    return lab.secret("nats-xkey-seed")
 
 
 def components(lab: Lab) -> list[Component]:
@@ -27,19 +48,19 @@ def components(lab: Lab) -> list[Component]:
 
 
 def prepare(lab: Lab) -> bool:
-    """Passwords and configuration. Returns whether it changed, so that a running server must reread it."""
+    """Secrets and configuration. Returns whether they changed, so that a running server must reread them."""
     directory = lab.run / "nats"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    config = {
-        "server_name": lab.name,
-        "host": "0.0.0.0",
-        "port": PORT,
-        "http": _MONITOR,
-        "jetstream": {"store_dir": str(directory / "data"), "max_memory_store": 67108864, "max_file_store": 4294967296},
-        "authorization": {"users": [_user(lab, role) for role in ROLES]},
+    files = {
+        "secrets.conf": _secrets(lab),
+        "accounts.conf": _ACCOUNTS.read_text(),
+        "server.conf": _CONFIG.format(name=lab.name, port=PORT, monitor=_MONITOR, directory=directory),
     }
-    text = json.dumps(config, indent=1) + "\n"  # the server's own format is a superset of JSON
-    file = directory / "server.conf"
+    changed = [name for name, text in files.items() if _write(directory / name, text)]
+    return bool(changed)
+
+
+def _write(file: Path, text: str) -> bool:
     if file.exists() and file.read_text() == text:
         return False
     file.touch(mode=0o600)
@@ -47,16 +68,24 @@ def prepare(lab: Lab) -> bool:
     return True
 
 
-def _user(lab: Lab, role: str) -> dict[str, Any]:
-    return {"user": role, "password": _password(lab, role), "permissions": nats_permissions(role)}
+def _secrets(lab: Lab) -> str:
+    values = {accounts.password_variable(user): _kept(password_file(lab, user), _password) for user in USERS}
+    issuer = Signer.read(Kind.ACCOUNT, _kept(issuer_seed_file(lab), lambda: nkeys.new_seed(Kind.ACCOUNT)))
+    xkey = Curve.read(_kept(xkey_seed_file(lab), lambda: nkeys.new_seed(Kind.CURVE)))
+    values |= {accounts.ISSUER: issuer.public, accounts.XKEY: xkey.public}
+    return "".join(f'{name}: "{value}"\n' for name, value in values.items())
 
 
-def _password(lab: Lab, role: str) -> str:
-    file = password_file(lab, role)
+def _password() -> str:
+    return secrets.token_hex(24)
+
+
+def _kept(file: Path, make: Callable[[], str]) -> str:
+    """What is in the file; made when there is none."""
     if not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = file.with_suffix(".new")
         draft.touch(mode=0o600)
-        draft.write_text(secrets.token_hex(24))
+        draft.write_text(make())
         draft.rename(file)
     return file.read_text().strip()

@@ -34,12 +34,16 @@ async def _streams(client: Client, _options: argparse.Namespace) -> None:
 
 async def _kv(client: Client, options: argparse.Namespace) -> None:
     """Print all keys and values, or one."""
-    bucket = await client.jetstream().key_value(subjects.CONFIG_BUCKET)
-    watcher = await bucket.watch(options.key or ">", ignore_deletes=True)
-    async for entry in watcher:
-        if entry is None:  # the end of what there is
-            break
-        print(f"{entry.key} (revision {entry.revision}) {(entry.value or b'').decode(errors='replace')}")
+    js, bucket = client.jetstream(), f"$KV.{subjects.CONFIG_BUCKET}."
+    if options.key:
+        keys = [bucket + options.key]
+    else:
+        keys = sorted((await js.stream_info(subjects.CONFIG_STREAM, subjects_filter=bucket + ">")).state.subjects or {})
+    for key in keys:
+        entry = await js.get_last_msg(subjects.CONFIG_STREAM, key, direct=True)
+        if (entry.headers or {}).get("KV-Operation") not in ("DEL", "PURGE"):
+            value = (entry.data or b"").decode(errors="replace")
+            print(f"{key.removeprefix(bucket)} (revision {entry.seq}) {value}")
 
 
 async def _sub(client: Client, options: argparse.Namespace) -> None:

@@ -3,17 +3,16 @@
 import os
 import sys
 
-from veg_lab import control_plane, image_store, kube_ovn, nats, netns, probes
+from veg_lab import control_plane, image_store, kube_ovn, nats, probes
 from veg_lab.mini_kube_ovn.behaviours import VARIABLE
 from veg_lab.nats import PORT
 from veg_lab.nodes.inventory import nodes
 from veg_lab.paths import Lab
 from veg_lab.process import Component
 
-AGENT_SECRET = "veg-gw-agent-nats"  # noqa: S105  the name of a Secret
 MANAGEMENT_NETWORK = "kube-system/veg-mgmt"
 BUS_SERVICE = "10.96.42.22"  # of lab/manifests/nats.yaml
-_HEALTH_PORTS = {"watcher": 9101, "planner": 9102, "ovn-writer": 9103, "kube-writer": 9104}
+_HEALTH_PORTS = {"watcher": 9101, "planner": 9102, "ovn-writer": 9103, "kube-writer": 9104, "bus-auth": 9105}
 
 
 def helpers(lab: Lab) -> list[Component]:
@@ -44,14 +43,17 @@ def _serves_all(lab: Lab) -> probes.Probe:
 
 
 def components(lab: Lab) -> list[Component]:
-    """The four services of the control plane."""
-    kubernetes = {role: {"KUBECONFIG": str(lab.kubeconfig(role))} for role in ("watcher", "kube-writer")}
+    """The five services of the control plane."""
+    kubernetes = {role: {"KUBECONFIG": str(lab.kubeconfig(role))} for role in ("watcher", "kube-writer", "bus-auth")}
+    keys = {
+        "VEG_ISSUER_SEED_FILE": str(nats.issuer_seed_file(lab)),
+        "VEG_XKEY_SEED_FILE": str(nats.xkey_seed_file(lab)),
+    }
     planner = {
         "VEG_POSTGRES_URL": lab.postgres_url("veg_planner"),
         "VEG_GATEWAY_IMAGE": image_store.reference("gw-agent"),
         "VEG_MANAGEMENT_NETWORK": MANAGEMENT_NETWORK,
         "VEG_AGENT_NATS_URL": f"nats://{BUS_SERVICE}:{PORT}",
-        "VEG_AGENT_NATS_SECRET": AGENT_SECRET,
         # Also where Kube-OVN makes the ports: its OVN has a patch, the lab's has not.
         "VEG_BFD_RELAY": os.environ.get("VEG_BFD_RELAY", "on"),
     }
@@ -60,6 +62,7 @@ def components(lab: Lab) -> list[Component]:
         _service(lab, "watcher", kubernetes["watcher"]),
         _service(lab, "ovn-writer", {"VEG_NB_REMOTE": lab.nb_remote, "VEG_SB_REMOTE": lab.sb_remote}),
         _service(lab, "kube-writer", kubernetes["kube-writer"]),
+        _service(lab, "bus-auth", kubernetes["bus-auth"] | keys),
     ]
 
 
@@ -76,24 +79,3 @@ def _service(lab: Lab, role: str, own: dict[str, str]) -> Component:
     argv = (sys.executable, "-m", f"veg_{role.replace('-', '_')}")
     ready = probes.answers(lab.namespace(), f"http://{address}/readyz")
     return Component(role, argv, ready, lab.namespace(), environment, ready_within_s=30.0)
-
-
-def ensure_agent_secret(lab: Lab, namespace: str = "default") -> None:
-    """Gateway pods read the bus's password from a Secret of their own namespace."""
-    user = "--from-literal=user=gw-agent"
-    password = f"--from-file=password={nats.password_file(lab, 'gw-agent')}"
-    words = (
-        "create",
-        "secret",
-        "generic",
-        AGENT_SECRET,
-        user,
-        password,
-        "--namespace",
-        namespace,
-        "--dry-run=client",
-        "-o",
-        "yaml",
-    )
-    manifest = netns.run(control_plane.kubectl(lab, *words))
-    netns.run(control_plane.kubectl(lab, "apply", "-f", "-"), stdin=manifest)

@@ -21,7 +21,7 @@ _CACHE = Path(os.environ.get("VEG_CACHE") or "/var/cache/vpc-egress-gateway")
 _KUBERNETES = Lab("functional", _CACHE).kubernetes
 KUBECTL = _KUBERNETES / "kubectl"
 # User -> its group. Whoever is not an admin may do what the test grants it.
-USERS = {"admin": "system:masters", "watcher": "veg-test", "kube-writer": "veg-test"}
+USERS = {"admin": "system:masters", "watcher": "veg-test", "kube-writer": "veg-test", "bus-auth": "veg-test"}
 _READY_WITHIN_S = 60.0
 
 Json = dict[str, Any]

@@ -20,10 +20,11 @@ from typing import Any, TypeVar
 import nats
 from nats.js import JetStreamContext
 
-from veg_contracts import subjects
+from veg_contracts import accounts, subjects
 from veg_contracts.base import encode
 from veg_contracts.envelope import Envelope, from_message
-from veg_contracts.permissions import ROLES, nats_permissions
+from veg_runtime import nkeys
+from veg_runtime.nkeys import Curve, Kind, Signer
 from veg_runtime.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -131,27 +132,52 @@ class Service(Process):
 
 
 class Nats:
-    """nats-server with JetStream and one user per role, permissions as in production; `tls` as its config has it."""
+    """nats-server with JetStream and accounts and permissions as in production; `tls` as its config has it.
+
+    Beside the users of production there is one, `admin`, who may do everything with the streams.
+    """
 
     PASSWORD = "secret"
+    _ADMIN = {
+        "    users: [": f"    users: [\n      {{ user: admin, password: {PASSWORD} }}",
+        "auth_users: [": "auth_users: [admin, ",
+    }
 
     def __init__(self, directory: Path, tls: dict[str, Any] | None = None) -> None:
         self.port = free_port()
         self.url = f"{'tls' if tls else 'nats'}://127.0.0.1:{self.port}"
+        self.issuer_seed, self.xkey_seed = nkeys.new_seed(Kind.ACCOUNT), nkeys.new_seed(Kind.CURVE)
+        self._directory = directory
+        self._files = directory / "jetstream"
+        values = dict.fromkeys(accounts.variables(), self.PASSWORD)
+        values[accounts.ISSUER] = Signer.read(Kind.ACCOUNT, self.issuer_seed).public
+        values[accounts.XKEY] = Curve.read(self.xkey_seed).public
+        (directory / "secrets.conf").write_text("".join(f'{name}: "{value}"\n' for name, value in values.items()))
+        lines = ["host: 127.0.0.1", f"port: {self.port}", f'jetstream {{ store_dir: "{self._files}" }}']
+        lines += [f"tls: {encode(tls).decode()}"] if tls else []
         config = directory / "nats.conf"
-        users = [{"user": role, "password": self.PASSWORD, "permissions": nats_permissions(role)} for role in ROLES]
-        users.append({"user": "admin", "password": self.PASSWORD})
-        document = {
-            "host": "127.0.0.1",
-            "port": self.port,
-            "jetstream": {"store_dir": str(directory / "jetstream")},
-            "authorization": {"users": users},
-            **({"tls": tls} if tls else {}),
-        }
-        config.write_bytes(encode(document))
+        config.write_text("\n".join([*lines, "include accounts.conf", ""]))
+        self.configure(accounts.render())
         program = str(Path(sys.prefix) / "bin" / "nats-server")
         self.process = Process([program, "--config", str(config)], directory / "nats.log")
-        self._files = directory / "jetstream"
+
+    def configuration(self) -> str:
+        """The accounts that it has, without `admin`."""
+        return self._rendered
+
+    def reload(self) -> None:
+        """Take what `configure` has written, and wait until that is so."""
+        said = "Reloaded server configuration"
+        before = self.process.log.read_text().count(said)
+        self.process.send(signal.SIGHUP)
+        wait_for("nats-server to reload", lambda: self.process.log.read_text().count(said) > before)
+
+    def configure(self, rendered: str) -> None:
+        """Take these accounts, at the start or by `reload`."""
+        self._rendered = rendered
+        for mark, replacement in self._ADMIN.items():
+            rendered = rendered.replace(mark, replacement, 1)
+        (self._directory / "accounts.conf").write_text(rendered)
 
     def start(self) -> None:
         self.process.start()

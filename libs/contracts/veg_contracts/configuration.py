@@ -13,8 +13,7 @@ class PlannerSettings(Value, frozen=True, kw_only=True):
     addresses, not names, so that they need no name server. `agent_nats_via` says how: "cluster", it is a Service or a
     node, and pods in the default VPC have a way of their own over eth0, pods in others over `management_network`
     (`namespace/name` of a NetworkAttachmentDefinition whose Subnet, of the provider `<name>.<namespace>.ovn`, is in the
-    default VPC; or empty); "external", it is outside, where the pods' default route leads.
-    `agent_nats_secret` names the Secret with its `user` and `password` in the gateway's namespace. Where that is a
+    default VPC; or empty); "external", it is outside, where the pods' default route leads. Where that is a
     `tls://` URL, `agent_nats_tls_ca` (PEM; empty: the authorities of their image) and `agent_nats_tls_server_name`
     (empty: the host in the URL) say whom the pods trust. An authority's certificate is public, so it needs no Secret.
     `custom_vpc_routing` says what sends traffic to the gateways in VPCs other than the default one: src-ip static
@@ -37,7 +36,6 @@ class PlannerSettings(Value, frozen=True, kw_only=True):
     management_network: str = ""
     agent_nats_url: str = ""
     agent_nats_via: Literal["cluster", "external"] = "cluster"
-    agent_nats_secret: str = ""
     agent_nats_tls_ca: str = ""
     agent_nats_tls_server_name: str = ""
     custom_vpc_routing: Literal["auto", "static-route", "policy"] = "auto"

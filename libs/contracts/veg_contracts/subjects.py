@@ -11,6 +11,7 @@ AGENT_EVENT_STREAM: Final = "VEG_AGENT_EVENTS"
 COMMAND_STREAM: Final = "VEG_COMMANDS"
 CONFIG_BUCKET: Final = "veg-config"
 CONFIG_STREAM: Final = f"KV_{CONFIG_BUCKET}"
+STREAMS: Final = (EVENT_STREAM, AGENT_EVENT_STREAM, COMMAND_STREAM, CONFIG_STREAM)
 
 EVENTS: Final = "veg.evt.>"
 COMMANDS: Final = "veg.cmd.>"
@@ -22,7 +23,11 @@ OVN_COMMANDS: Final = "veg.cmd.ovn.>"
 KUBE_COMMANDS: Final = "veg.cmd.kube.>"
 CONFIG_KEYS: Final = f"$KV.{CONFIG_BUCKET}.>"
 
-# Durable consumers, one per reader.
+# Where NATS asks who somebody is (auth callout), and by which header it says how to encrypt the answer.
+AUTH_REQUESTS: Final = "$SYS.REQ.USER.AUTH"
+AUTH_ENCRYPTION_HEADER: Final = "Nats-Server-Xkey"
+
+# Durable consumers, one per reader and stream.
 PLANNER_CONSUMER: Final = "planner"
 OVN_WRITER_CONSUMER: Final = "ovn-writer"
 KUBE_WRITER_CONSUMER: Final = "kube-writer"

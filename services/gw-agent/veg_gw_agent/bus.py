@@ -2,7 +2,7 @@
 
 No consumer is made on the server: the agent listens on the key's own subject, which carries the headers too, and asks
 for the last value at the start and every few seconds. So a lost message, a restarted server or a bucket that was made
-again cost at most that long, the server keeps nothing for each pod, and the role needs two permissions only.
+again cost at most that long, the server keeps nothing for each pod, and a pod needs to be allowed two requests only.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
-from veg_contracts import subjects
+from veg_contracts import permissions, subjects
 from veg_gw_agent.agent import Agent, Outbox
-from veg_gw_agent.settings import AgentSettings
+from veg_gw_agent.settings import AgentSettings, Pod
 from veg_gw_agent.speaker import Changes
 from veg_runtime import bus, logs, tasks
 
-ROLE: Final = "gw-agent"
+ROLE: Final = permissions.AGENT
 _LOOK_S: Final = 5.0
 _WAKE_S: Final = 0.5
 _LOST: Final = (nats.errors.Error, nats.js.errors.Error, OSError, asyncio.TimeoutError)
@@ -29,14 +29,15 @@ log = logs.get("bus")
 
 
 class _ClosedError(Exception):
-    """The client gave up, e.g. because the server refuses its password now: a new one has to be made."""
+    """The client gave up, e.g. because its user has expired and the pod has to show its token again: make a new one."""
 
 
-async def stay_connected(settings: AgentSettings, agent: Agent) -> None:
+async def stay_connected(settings: AgentSettings, pod: Pod, agent: Agent) -> None:
     """Offer values to the agent and publish its reports, through every loss of the bus."""
     while True:
         await agent.find_way()  # first: what looks for the bus elsewhere takes its credential there
-        client = await bus.connect(settings, ROLE)
+        inbox = permissions.agent_inbox_prefix(pod.uid)
+        client = await bus.connect(settings, ROLE, inbox=inbox, token=settings.token)
         try:
             js = bus.jetstream(client)
             reports = (_publish(js, outbox) for outbox in (agent.outbox, agent.refusals, agent.sessions))
@@ -71,7 +72,7 @@ async def _listen(client: Client, changes: Subscription, agent: Agent) -> None:
 
 async def _look(js: JetStreamContext, subject: str, agent: Agent) -> None:
     try:
-        last = await js.get_last_msg(subjects.CONFIG_STREAM, subject)
+        last = await js.get_last_msg(subjects.CONFIG_STREAM, subject, direct=True)
     except nats.js.errors.NotFoundError:
         log.debug("no config yet", subject=subject)
     except _LOST as error:

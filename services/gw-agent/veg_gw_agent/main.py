@@ -12,8 +12,9 @@ environment:
                               the pod (downward API)
   VEG_GATEWAY                 its gateway, namespace/name
   VEG_GATEWAY_UID             and the uid of that gateway
-  VEG_NATS_URL, VEG_NATS_USER, VEG_NATS_PASSWORD
-                              the bus; VEG_NATS_PASSWORD_FILE names a file instead. Traffic goes on without it
+  VEG_NATS_URL                the bus. Traffic goes on without it
+  VEG_NATS_TOKEN_PATH         the file of the pod's ServiceAccount token for the bus, read at each connection (instead:
+                              VEG_NATS_USER and VEG_NATS_PASSWORD)
   VEG_NATS_TLS_CA, VEG_NATS_TLS_SERVER_NAME
                               for a tls:// URL: the authorities to trust (PEM; default: the system's), and the name to
                               verify (default: the host in the URL)

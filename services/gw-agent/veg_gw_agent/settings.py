@@ -1,5 +1,6 @@
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 from veg_contracts.addresses import are_valid, split
@@ -21,7 +22,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
 
     `bfd_dir` is an emptyDir that the agent shares with the BFD speaker. `bus_interface` and `bus_gateways` ("v4", "v6"
     or "v4,v6") are the pod's own way to the bus; empty: the main routing table has one. `internal_interface` is where
-    clients come from.
+    clients come from. `nats_token_path` is the file of the pod's token for the bus; empty: user and password.
     """
 
     gateway: str
@@ -32,6 +33,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     internal_interface: str = INTERNAL_INTERFACE
     bus_interface: str = ""
     bus_gateways: str = ""
+    nats_token_path: str = ""
 
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
@@ -44,6 +46,12 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     def way(self) -> Way | None:
         """The pod's own way to the bus."""
         return way.read(self.nats_url, self.bus_interface, self.bus_gateways, self.internal_interface)
+
+    @property
+    def token(self) -> Callable[[], str] | None:
+        """Reads the token, which the kubelet renews."""
+        path = Path(self.nats_token_path)
+        return (lambda: path.read_text(encoding="ascii").strip()) if self.nats_token_path else None
 
 
 class Pod(Value, frozen=True, kw_only=True):

@@ -45,5 +45,5 @@ async def _main(settings: AgentSettings, this_pod: Pod) -> None:
 async def _work(settings: AgentSettings, this_pod: Pod) -> None:
     agent = Agent(settings, this_pod)
     agent.restore()
-    work = (agent.keep_applied(), bus.stay_connected(settings, agent), agent.sessions.follow())
+    work = (agent.keep_applied(), bus.stay_connected(settings, this_pod, agent), agent.sessions.follow())
     await tasks.together(*work, again_s=tasks.OUTER_AGAIN_S)

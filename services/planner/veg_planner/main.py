@@ -54,7 +54,6 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     management_network: str = ""
     agent_nats_url: str = ""
     agent_nats_via: Literal["cluster", "external"] = "cluster"
-    agent_nats_secret: str = ""
     agent_nats_tls_ca: str = ""
     agent_nats_tls_server_name: str = ""
     custom_vpc_routing: Literal["auto", "static-route", "policy"] = "auto"
@@ -70,7 +69,7 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Check what the types cannot say."""
         super().__post_init__()
-        refuse_credential("agent_nats_url", self.agent_nats_url, "the Secret that VEG_AGENT_NATS_SECRET names")
+        refuse_credential("agent_nats_url", self.agent_nats_url, "gateway pods show their token")
         names = ("agent_nats_tls_ca", "agent_nats_tls_server_name")
         refuse_idle_tls("agent_nats_url", self.agent_nats_url, {name: getattr(self, name) for name in names})
         _agents_authorities(self.agent_nats_tls_ca)
@@ -91,7 +90,6 @@ class ServiceSettings(Settings, frozen=True, kw_only=True):
             management_network=self.management_network,
             agent_nats_url=self.agent_nats_url,
             agent_nats_via=self.agent_nats_via,
-            agent_nats_secret=self.agent_nats_secret,
             agent_nats_tls_ca=_agents_authorities(self.agent_nats_tls_ca),
             agent_nats_tls_server_name=self.agent_nats_tls_server_name,
             custom_vpc_routing=self.custom_vpc_routing,

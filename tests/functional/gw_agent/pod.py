@@ -182,9 +182,10 @@ class Bus:
         self._machine, self._directory = machine, directory
         self._tls = ssl.create_default_context(cadata=authority.pem) if authority is not None else None
         self._server: subprocess.Popen[str] | None = None
+        rights = permissions.agent_permissions(GATEWAY, POD, POD_UID)
         users = [
-            {"user": role, "password": f"{role}-secret", "permissions": permissions.nats_permissions(role)}
-            for role in ("planner", "watcher", "gw-agent")
+            {"user": "gw-agent", "password": "gw-agent-secret", "permissions": rights},
+            {"user": "admin", "password": "admin-secret"},
         ]
         config = {
             "listen": "127.0.0.1:4222",
@@ -219,7 +220,7 @@ class Bus:
     def call(
         self,
         work: Callable[[JetStreamContext], Coroutine[Any, Any, T]],
-        role: str = "planner",
+        role: str = "admin",
         errors: list[Exception] | None = None,
     ) -> T:
         """Do something as `role`; `errors` takes what the bus says beside its answers."""
@@ -234,7 +235,7 @@ class Bus:
                 tls=self._tls,
                 user=role,
                 password=f"{role}-secret",
-                inbox_prefix=permissions.inbox_prefix(role).encode(),
+                inbox_prefix=permissions.agent_inbox_prefix(POD_UID).encode(),
                 error_cb=note,
                 reconnect_time_wait=0.2,
                 max_reconnect_attempts=50,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veg_contracts import addresses, names, permissions, subjects
+from veg_contracts import addresses, names, subjects
 
 KUBERNETES_NAME = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?(\.[a-z0-9]{1,5}){0,2}", fullmatch=True)
 
@@ -31,26 +31,6 @@ def test_owner_ids_are_the_documents() -> None:
         "vpc-egress-gateway": "default/gateway2",
         "af": "4",
     }
-
-
-@pytest.mark.parametrize("role", permissions.ROLES)
-def test_no_role_may_publish_what_another_one_says(role: str) -> None:
-    allowed = permissions.nats_permissions(role)["publish"]["allow"]
-    own = {
-        "watcher": subjects.K8S_EVENTS,
-        "ovn-writer": subjects.OVN_EVENTS,
-        "kube-writer": subjects.KUBE_EVENTS,
-        "gw-agent": subjects.AGENT_EVENTS,
-    }
-    events = {subject for subject in allowed if subject.startswith("veg.evt.")}
-    assert events == ({own[role]} if role in own else set())
-    commands = any(subject.startswith(("veg.cmd.", "$KV.")) for subject in allowed)
-    assert commands == (role == "planner")
-
-
-def test_an_unknown_role_is_named() -> None:
-    with pytest.raises(ValueError, match="unknown role 'nobody'"):
-        permissions.nats_permissions("nobody")
 
 
 @pytest.mark.parametrize(

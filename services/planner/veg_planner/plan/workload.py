@@ -12,6 +12,7 @@ from veg_contracts import addresses, names
 from veg_contracts.configuration import PlannerSettings
 from veg_contracts.intent import Workload
 from veg_contracts.objects import EgressGateway
+from veg_contracts.permissions import TOKEN_AUDIENCE
 from veg_planner.plan.network import Network
 from veg_planner.spec import NodeTerm, Spec
 from veg_planner.state import Way
@@ -22,6 +23,11 @@ _NOBODY: Final = 65534
 _PREFERRED_WEIGHT_MAX: Final = 100
 # What the containers of a pod share: the speaker's config and control socket, and the sign that the pod is drained.
 _SHARED_DIR: Final = "/run/veg-bfd"
+# The pod's credential on the bus: the kubelet renews it, and it ends with the pod.
+_TOKEN_DIR: Final = "/var/run/secrets/vpc-egress-gateway"  # noqa: S105  where a token is, and none
+_TOKEN_FILE: Final = "token"  # noqa: S105
+_TOKEN_S: Final = 3600
+_TOKEN_MOUNT: Final = {"name": "bus-token", "mountPath": _TOKEN_DIR, "readOnly": True}
 # How long a pod waits for its nexthop to leave OVN, confirmed by the chassis, before it stops all the same; and how
 # long it may take altogether.
 _DRAIN_S: Final = 20
@@ -128,7 +134,7 @@ def _pod_spec(gateway: EgressGateway, uid: str, spec: Spec, way: Way, settings: 
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": _GRACE_S,
         "securityContext": {"fsGroup": _NOBODY, "seccompProfile": {"type": "RuntimeDefault"}},
-        "volumes": [{"name": "state", "emptyDir": {}}, {"name": "shared", "emptyDir": {}}],
+        "volumes": [{"name": "state", "emptyDir": {}}, {"name": "shared", "emptyDir": {}}, _token_volume()],
         # Writing net.* sysctls takes a privileged container; it ends before the gateway begins.
         "initContainers": [
             {
@@ -139,13 +145,18 @@ def _pod_spec(gateway: EgressGateway, uid: str, spec: Spec, way: Way, settings: 
                 **common,
             },
         ],
-        "containers": [{**_gateway_container(spec), **common}],
+        "containers": [{**_gateway_container(spec), **common, "volumeMounts": [*mounts, _TOKEN_MOUNT]}],
     }
     if spec.bfd.enabled:
         pod["containers"].append(_speaker_container(spec.image or settings.image, mounts[1:]))
     if spec.tolerations:
         pod["tolerations"] = [msgspec.to_builtins(toleration) for toleration in spec.tolerations]
     return pod
+
+
+def _token_volume() -> dict[str, Any]:
+    token = {"audience": TOKEN_AUDIENCE, "expirationSeconds": _TOKEN_S, "path": _TOKEN_FILE}
+    return {"name": _TOKEN_MOUNT["name"], "projected": {"sources": [{"serviceAccountToken": token}]}}
 
 
 def _gateway_container(spec: Spec) -> dict[str, Any]:
@@ -214,6 +225,7 @@ def _environment(gateway: EgressGateway, uid: str, way: Way, settings: PlannerSe
         {"name": "VEG_STATE_DIR", "value": _STATE_DIR},
         {"name": "VEG_BFD_DIR", "value": _SHARED_DIR},
         {"name": "VEG_NATS_URL", "value": settings.agent_nats_url},
+        {"name": "VEG_NATS_TOKEN_PATH", "value": f"{_TOKEN_DIR}/{_TOKEN_FILE}"},
     ]
     trust = (
         ("VEG_NATS_TLS_CA", settings.agent_nats_tls_ca),
@@ -224,14 +236,6 @@ def _environment(gateway: EgressGateway, uid: str, way: Way, settings: PlannerSe
         environment += [
             {"name": "VEG_BUS_INTERFACE", "value": way.interface},
             {"name": "VEG_BUS_GATEWAYS", "value": way.gateways},
-        ]
-    if settings.agent_nats_secret:
-        environment += [
-            {
-                "name": name,
-                "valueFrom": {"secretKeyRef": {"name": settings.agent_nats_secret, "key": key, "optional": True}},
-            }
-            for name, key in (("VEG_NATS_USER", "user"), ("VEG_NATS_PASSWORD", "password"))
         ]
     return environment
 
