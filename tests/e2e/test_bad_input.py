@@ -11,6 +11,9 @@ from support.clients import CLIENT_IMAGE
 from support.lab import Lab, LabCommandError, conditions, eventually, gateway_manifest
 from support.traffic import unbroken_ping
 
+from veg_contracts import subjects
+from veg_contracts.permissions import TOKEN_AUDIENCE
+
 GARBAGE = Path(__file__).parents[1] / "support" / "publish_garbage.py"
 
 
@@ -132,9 +135,14 @@ def watcher_log(lab: Lab, word: str) -> str:
     return "\n".join(line for line in text.splitlines() if word in line)
 
 
-def test_garbage_on_every_subject(lab: Lab, steady: str) -> None:
-    secrets = lab.run_directory / "secrets"
-    published = lab.call("run", "--", sys.executable, str(GARBAGE), str(secrets)).split()
+def test_garbage_on_every_subject(lab: Lab, steady: str, tmp_path: Path) -> None:
+    secrets, token = lab.run_directory / "secrets", tmp_path / "token"
+    name, uid = (lab.gateway_pods(steady)[0]["metadata"][key] for key in ("name", "uid"))
+    bound = ("--bound-object-kind=Pod", f"--bound-object-name={name}", f"--bound-object-uid={uid}")
+    token.write_text(lab.kubectl("create", "token", "default", f"--audience={TOKEN_AUDIENCE}", *bound))
+    own = subjects.agent_event(f"default/{steady}", name)
+    words = [str(GARBAGE), str(secrets), str(token), uid, own]
+    published = lab.call("run", "--", sys.executable, *words).split()
     events = {subject for subject in published if subject.startswith("veg.evt.")}
 
     def rejected() -> bool:

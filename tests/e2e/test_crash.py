@@ -19,7 +19,7 @@ from support.traffic import unbroken_ping
 
 NAME = "changing"
 SEED = os.environ.get("VEG_SEED", str(random.SystemRandom().randrange(10**6)))
-COMPONENTS = ["watcher", "planner", "ovn-writer", "kube-writer", "gw-agent", "nats", "postgres", "ovn-nb"]
+COMPONENTS = ["watcher", "planner", "ovn-writer", "kube-writer", "bus-auth", "gw-agent", "nats", "postgres", "ovn-nb"]
 # Longest wait before a kill: about as long as a change takes from the API server to the chassis.
 MOMENT_MAX_S = 1.5
 
