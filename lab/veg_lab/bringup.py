@@ -112,7 +112,7 @@ def _apply_objects(lab: Lab) -> None:
         _kubectl(lab, "wait", "--for=condition=Established", "crd", "--all", "--timeout=20s")
     with step("RBAC and the objects of lab/manifests"):
         rights = REPOSITORY / "charts" / "vpc-egress-gateway" / "files" / "rbac"
-        _apply(lab, [_MANIFESTS, rights / f"{kube_ovn.api_group(lab)}.yaml"])
+        _apply(lab, [_MANIFESTS, rights / f"{kube_ovn.api_group(lab)}.yaml", *kube_ovn.controller(lab)])
 
 
 def _apply(lab: Lab, paths: Sequence[Path]) -> None:

@@ -82,6 +82,32 @@ def definitions(lab: Lab) -> list[Path]:
     return [_CRDS / "multus.yaml", file, *ours]
 
 
+def controller(lab: Lab) -> list[Path]:
+    """A file with what a cluster shows of its Kube-OVN: the controller's Deployment. No pod is ever made of it."""
+    release = behaviour(lab).release
+    if not release:
+        return []
+    labels = {"app": "kube-ovn-controller"}
+    container = {
+        "name": "kube-ovn-controller",
+        "image": f"docker.io/kubeovn/kube-ovn:{release}",
+        "args": ["/kube-ovn/start-controller.sh", "--cluster-router=ovn-cluster", "--enable-lb=true"],
+    }
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "kube-ovn-controller", "namespace": "kube-system"},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+    file = lab.run / "kube-ovn-controller.json"
+    file.write_text(json.dumps(deployment))
+    return [file]
+
+
 def without_bfd_port(document: Json) -> Json:
     """The definition of Vpc without a BFD port; any other one as it is."""
     if document["metadata"]["name"] != _VPCS:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from veg_lab import control_plane, nats, netns, ovn, postgres
+from veg_lab import control_plane, nats, netns, ovn, postgres, services
 from veg_lab.errors import LabError
 from veg_lab.nodes import inventory
 from veg_lab.paths import Lab
@@ -113,7 +113,7 @@ def _nats(lab: Lab, words: list[str]) -> NoReturn:
 
 
 def _vegctl(lab: Lab, words: list[str]) -> NoReturn:
-    environment = {"VEG_POSTGRES_URL": lab.postgres_url("veg_reader")}
+    environment = {"VEG_POSTGRES_URL": lab.postgres_url("veg_reader"), **services.cluster_settings(lab)}
     become(lab, [sys.executable, "-m", "vegctl", *words], extra=environment | _bus(lab))
 
 

@@ -52,10 +52,7 @@ def components(lab: Lab) -> list[Component]:
     planner = {
         "VEG_POSTGRES_URL": lab.postgres_url("veg_planner"),
         "VEG_GATEWAY_IMAGE": image_store.reference("gw-agent"),
-        "VEG_MANAGEMENT_NETWORK": MANAGEMENT_NETWORK,
-        "VEG_AGENT_NATS_URL": f"nats://{BUS_SERVICE}:{PORT}",
-        # Also where Kube-OVN makes the ports: its OVN has a patch, the lab's has not.
-        "VEG_BFD_RELAY": os.environ.get("VEG_BFD_RELAY", "on"),
+        **cluster_settings(lab),
     }
     return [
         _service(lab, "planner", planner),
@@ -64,6 +61,17 @@ def components(lab: Lab) -> list[Component]:
         _service(lab, "kube-writer", kubernetes["kube-writer"]),
         _service(lab, "bus-auth", kubernetes["bus-auth"] | keys),
     ]
+
+
+def cluster_settings(lab: Lab) -> dict[str, str]:
+    """Settings that depend on what the cluster is: the planner has them, and `vegctl preflight` judges them."""
+    return {
+        kube_ovn.API_GROUP: kube_ovn.api_group(lab),
+        "VEG_MANAGEMENT_NETWORK": MANAGEMENT_NETWORK,
+        "VEG_AGENT_NATS_URL": f"nats://{BUS_SERVICE}:{PORT}",
+        # Also where Kube-OVN makes the ports: its OVN has a patch, the lab's has not.
+        "VEG_BFD_RELAY": os.environ.get("VEG_BFD_RELAY", "on"),
+    }
 
 
 def _service(lab: Lab, role: str, own: dict[str, str]) -> Component:

@@ -37,6 +37,8 @@ class Behaviour:
     """Everything that depends on the version."""
 
     name: str
+    release: str = ""
+    """That of the controller whose behaviour it is, as its image is tagged; empty: of nobody's."""
     bfd_port_field: bool = True
     """Whether Vpc has spec.bfdPort and status.bfdPort at all."""
     makes_bfd_ports: bool = False
@@ -63,6 +65,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
         Behaviour(DEFAULT, finds_default_subnet=True),
         Behaviour(
             "1.13",
+            release="v1.13.15",
             bfd_port_field=False,
             deletes_routes=Rows.ALL,
             deletes_policies=Rows.ALL,
@@ -71,6 +74,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
         ),
         Behaviour(
             "1.14",
+            release="v1.14.41",
             makes_bfd_ports=True,
             subnet_routes=True,
             deletes_routes=Rows.ALL,
@@ -83,6 +87,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
         ),
         Behaviour(
             "1.17",
+            release="v1.17.0",
             makes_bfd_ports=True,
             subnet_routes=True,
             route_ids=VENDOR,

@@ -54,3 +54,16 @@ def found(lab: Lab) -> tuple[set[str], kube_ovn.Json]:
     vpc = next(item for item in items if item["metadata"]["name"] == "vpcs.kubeovn.io")
     schema: kube_ovn.Json = vpc["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
     return {item["metadata"]["name"] for item in items}, schema
+
+
+@pytest.mark.parametrize(("version", "image"), [("1.13", "v1.13.15"), ("1.17", "v1.17.0"), ("reference", "")])
+def test_the_cluster_shows_which_kube_ovn_it_has(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, version: str, image: str
+) -> None:
+    monkeypatch.setenv("VEG_LAB_KUBE_OVN", version)
+    lab.run.mkdir(parents=True)
+    found = [yaml.safe_load(path.read_text())["spec"] for path in kube_ovn.controller(lab)]
+    assert [spec["replicas"] for spec in found] == ([0] if image else [])
+    assert [spec["template"]["spec"]["containers"][0]["image"].rpartition(":")[2] for spec in found] == [
+        *filter(None, [image])
+    ]
