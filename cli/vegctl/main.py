@@ -5,6 +5,7 @@ import sys
 import click
 
 from vegctl import get, keys, log, replay
+from vegctl.preflight.command import preflight
 
 _HELP = """Looks at VPC egress gateways as the planner sees them.
 
@@ -16,11 +17,12 @@ sends commands to the writers of OVN, Kubernetes and the gateway pods, whose out
   vegctl get default/gateway1    one of them, with every sentence of its report
   vegctl log default/gateway1    its story: event, intent, command, outcome
   vegctl replay --check          fold the log again and compare with what was decided then
+  vegctl preflight               before all that: what is this cluster, which settings follow, what will not work
   vegctl keys                    make the key pairs of the bus and bus-auth
 
 The database is named by VEG_POSTGRES_URL, for example postgresql+psycopg://veg_reader@localhost/veg; by TLS with
 ?sslmode=verify-full&sslrootcert=FILE behind it.
-Exit code 0: done; 1: not found, not equal or not reached; 2: wrong usage.
+Exit code 0: done; 1: not found, not equal or not reached; 2: wrong usage. Preflight has its own.
 """
 
 
@@ -38,6 +40,7 @@ main.add_command(get.get)
 main.add_command(keys.keys)
 main.add_command(log.log)
 main.add_command(replay.replay)
+main.add_command(preflight)
 
 if __name__ == "__main__":
     sys.exit(main())

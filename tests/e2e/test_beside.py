@@ -15,10 +15,14 @@ import traffic
 from support import bfd
 from support.beside import KUBE_OVN_GROUP, OWN_GROUP, WORLDS, World, ask_for_port, ours
 from support.clients import await_running, client_pod
+from support.foreseen import blockers, findings, preflight
 from support.kills import LinkDown
 from support.lab import Lab, conditions, eventually
 from support.northbound import members, policies, routes, table
 from support.vpcs import egress, fetch, subnet, vpc
+
+from veg_lab.services import MANAGEMENT_NETWORK
+from vegctl.preflight.findings import Verdict
 
 PEER = "10.255.255.255"
 CONNECTIONS = 24
@@ -39,37 +43,50 @@ def world(request: pytest.FixtureRequest) -> World:
 
 
 @pytest.fixture(scope="module")
-def beside(world: World) -> Iterator[Lab]:
-    """A lab beside that Kube-OVN with the reference's examples, ready: gateway1, and gateway2 with BFD in vpc1."""
+def bare(world: World) -> Iterator[Lab]:
+    """A lab beside that Kube-OVN, before our services are there."""
     lab = Lab("beside", **world.settings)
     lab.call("down", timeout_s=120)
-    lab.call("up", timeout_s=1200)
+    lab.call("up", "--infra", timeout_s=1200)
     try:
-        lab.apply(
-            client_pod("client"),
-            ours(world, "gateway1", externalSubnet="macvlan1", replicas=1, policies=snat(subnets=["ovn-default"])),
-        )
-        lab.apply(
-            vpc("vpc1"), subnet("subnet1", "IPv4", "192.168.0.0/24", vpc="vpc1"), client_pod("one", subnet="subnet1")
-        )
-        ask_for_port(lab, world, "vpc1", PEER)
-        spec = {"vpc": "vpc1", "internalSubnet": "subnet1", "bfd": FAST}
-        lab.apply(
-            ours(
-                world,
-                "gateway2",
-                externalSubnet="macvlan1",
-                replicas=2,
-                policies=snat(ipBlocks=["192.168.0.0/24"]),
-                **spec,
-            )
-        )
-        await_running(lab, "default/client", "default/one")
-        lab.ready("gateway1", 1)
-        lab.ready("gateway2", 2)
         yield lab
     finally:
         lab.call("down", timeout_s=120)
+
+
+@pytest.fixture(scope="module")
+def foreseen(bare: Lab) -> dict[str, Any]:
+    """What preflight said then, with no setting given."""
+    return preflight(bare)
+
+
+@pytest.fixture(scope="module")
+def beside(bare: Lab, world: World, foreseen: dict[str, Any]) -> Lab:
+    """With our services, and the reference's examples, ready: gateway1, and gateway2 with BFD in vpc1."""
+    assert foreseen["exit_code"] != Verdict.DOES_NOT_WORK
+    lab = bare
+    lab.call("up", timeout_s=1200)
+    lab.apply(
+        client_pod("client"),
+        ours(world, "gateway1", externalSubnet="macvlan1", replicas=1, policies=snat(subnets=["ovn-default"])),
+    )
+    lab.apply(vpc("vpc1"), subnet("subnet1", "IPv4", "192.168.0.0/24", vpc="vpc1"), client_pod("one", subnet="subnet1"))
+    ask_for_port(lab, world, "vpc1", PEER)
+    spec = {"vpc": "vpc1", "internalSubnet": "subnet1", "bfd": FAST}
+    lab.apply(
+        ours(
+            world,
+            "gateway2",
+            externalSubnet="macvlan1",
+            replicas=2,
+            policies=snat(ipBlocks=["192.168.0.0/24"]),
+            **spec,
+        )
+    )
+    await_running(lab, "default/client", "default/one")
+    lab.ready("gateway1", 1)
+    lab.ready("gateway2", 2)
+    return lab
 
 
 def snat(**sources: object) -> list[dict[str, object]]:
@@ -88,6 +105,42 @@ def seen(lab: Lab, pod: str) -> list[str]:
 def test_the_references_examples_carry_every_connection(beside: Lab) -> None:
     assert set(seen(beside, "client")) == external(beside, "gateway1")
     assert set(seen(beside, "one")) <= external(beside, "gateway2")
+
+
+def test_preflight_foresaw_the_settings_with_which_the_examples_are_ready(
+    beside: Lab, world: World, foreseen: dict[str, Any]
+) -> None:
+    settings = foreseen["settings"]
+    assert settings["VEG_API_GROUP"] == world.group
+    assert settings["VEG_BFD_RELAY"] == ("on" if world.own_gateways else "auto")
+    assert (settings["VEG_CUSTOM_VPC_ROUTING"], settings["VEG_MANAGE_BFD_PORTS"]) == ("auto", "auto")
+    assert bool(findings(foreseen, "kube-ovn.deletes")) is world.deletes
+    (version,) = findings(foreseen, "kube-ovn.version", "ok")
+    assert f"version {world.version}." in version
+    (port,) = findings(foreseen, "kube-ovn.bfd-port", "ok")
+    assert ("annotation" in port) is world.by_routes
+    now = preflight(beside, "--vpc", "vpc1", VEG_MANAGEMENT_NETWORK=MANAGEMENT_NETWORK)
+    assert now["settings"] == settings | {"VEG_MANAGEMENT_NETWORK": MANAGEMENT_NETWORK}
+    assert blockers(now) == set()
+    assert bool(findings(now, "ovn.src-ip", "ok")) is not world.by_routes
+
+
+def test_preflight_says_what_does_not_work_and_it_does_not(beside: Lab, world: World) -> None:
+    """Without a management network a custom VPC has no way to the bus; with routes alone no way to its gateway."""
+    assert blockers(preflight(beside, "--vpc", "vpc1", VEG_MANAGEMENT_NETWORK="default/none")) == {"vpc.bus"}
+    wrong = {"VEG_CUSTOM_VPC_ROUTING": "static-route"}
+    said = blockers(preflight(beside, VEG_MANAGEMENT_NETWORK=MANAGEMENT_NETWORK, **wrong))
+    assert said == (set() if world.by_routes else {"ovn.src-ip"})
+    if world.by_routes:
+        return
+    other = Lab(beside.name, **beside.settings, **wrong)
+    other.call("restart", "planner")
+    try:
+        eventually(lambda: "has no route" in conditions(beside.gateway("gateway2"))["Ready"], 60, "the status says so")
+    finally:
+        beside.call("restart", "planner")
+    eventually(lambda: "has no route" not in conditions(beside.gateway("gateway2"))["Ready"], 60, "it is as before")
+    beside.ready("gateway2", 2)
 
 
 def test_k3_a_custom_vpc_never_shares_an_ecmp_group_with_kube_ovn(beside: Lab, world: World) -> None:
@@ -255,6 +308,9 @@ def contested() -> Iterator[Lab]:
 
 def test_k4_gateways_that_kube_ovn_reconciles_are_left_to_it(contested: Lab) -> None:
     lab = contested
+    foreseen = preflight(lab, VEG_API_GROUP=KUBE_OVN_GROUP)
+    assert "kube-ovn.gateways" in blockers(foreseen)
+    assert foreseen["settings"]["VEG_API_GROUP"] == OWN_GROUP
     names = [THEIRS, "second"]
     for number, name in enumerate(names):
         lab.apply(

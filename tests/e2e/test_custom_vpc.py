@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 import yaml
 from support.clients import await_running, client_pod, inside
+from support.foreseen import blockers, findings, preflight
 from support.lab import EXAMPLES, Lab, eventually
 from support.northbound import owns_nothing
 from support.vpcs import egress, fetch, route_list, subnet, vpc
+
+from veg_lab.services import MANAGEMENT_NETWORK
 
 EXAMPLE = EXAMPLES / "gateway2.yaml"
 SPREAD = [f"spread-{number}" for number in range(16)]
@@ -57,6 +60,15 @@ def test_the_route_list_is_the_documents(lab: Lab) -> None:
         ["192.168.0.0/24", first, "src-ip", "ecmp", "ecmp-symmetric-reply"],
         ["192.168.0.0/24", second, "src-ip", "ecmp", "ecmp-symmetric-reply"],
     ]
+
+
+def test_preflight_foresees_nothing_that_stops_it(lab: Lab) -> None:
+    """The cluster of the reference: no Kube-OVN of any version is seen, and nobody else has a route or a gateway."""
+    found = preflight(lab, "--vpc", "vpc1", VEG_MANAGEMENT_NETWORK=MANAGEMENT_NETWORK)
+    assert blockers(found) == set()
+    assert (found["settings"]["VEG_API_GROUP"], found["settings"]["VEG_BFD_RELAY"]) == ("kubeovn.io", "auto")
+    assert findings(found, "kube-ovn.version", "unknown")
+    assert not findings(found, "ovn.src-ip")
 
 
 def test_the_server_sees_a_gateways_external_address(lab: Lab) -> None:

@@ -96,8 +96,8 @@ def _publish(user: str) -> list[str]:
         case "kube-writer":
             return [subjects.KUBE_EVENTS, *_consume(subjects.KUBE_WRITER_CONSUMER, subjects.KUBE_COMMANDS)]
         case "reader":
-            info = f"{_JS}.STREAM.INFO.{subjects.CONFIG_STREAM}"
-            return [f"{_JS}.STREAM.LIST", info, _direct_get(subjects.CONFIG_KEYS)]
+            infos = (f"{_JS}.STREAM.INFO.{stream}" for stream in subjects.STREAMS)
+            return [f"{_JS}.STREAM.LIST", *infos, _direct_get(subjects.CONFIG_KEYS)]
         case _:
             raise ValueError(f"unknown user {user!r}; known are {', '.join(USERS)}")
 
