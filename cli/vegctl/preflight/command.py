@@ -38,6 +38,7 @@ Each may also be in a file that its variable with _FILE names:
   VEG_MANAGEMENT_NETWORK (namespace/name of an attachment: the way to NATS from custom VPCs),
   VEG_AGENT_NATS_URL (NATS as gateway pods reach it)
   VEG_NB_REMOTE (tcp:10.0.0.1:6641), VEG_NATS_URL, VEG_NATS_USER, VEG_NATS_PASSWORD: where to look
+  VEG_OVN_TLS_CA, VEG_OVN_TLS_CERT, VEG_OVN_TLS_KEY, VEG_NATS_TLS_CA, …: as the services have them, for ssl: and tls://
   VEG_NAMESPACE (kube-system): where the ServiceAccounts veg-watcher, veg-kube-writer and veg-bus-auth are
 
 Exit code 0: works; 1: works with limits, or something could not be seen; 2: does not work, or preflight failed.

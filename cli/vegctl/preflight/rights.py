@@ -24,6 +24,7 @@ def needed(group: str) -> Mapping[str, tuple[Right, ...]]:
             *_rights(kube_ovn, "list watch", "vpcs subnets ippools"),
             *_rights("", "list watch", "pods namespaces nodes"),
             *_rights("apps", "list watch", "deployments"),
+            *_rights("policy", "list watch", "poddisruptionbudgets"),
             *_rights(networks, "list watch", "network-attachment-definitions"),
         ),
         "kube-writer": (
@@ -33,6 +34,7 @@ def needed(group: str) -> Mapping[str, tuple[Right, ...]]:
             *_rights(kube_ovn, "get", "vpcs"),
             *_rights(kube_ovn, "patch", "vpcs/status"),
             *_rights("apps", "get create patch delete", "deployments"),
+            *_rights("policy", "get create patch delete", "poddisruptionbudgets"),
             *_rights("", "create", "events"),
             *_rights("", "get", "/readyz"),
         ),

@@ -42,6 +42,10 @@ class MessageTooLargeError(ValueError):
     """A message over the size limit of the bus; it names the subject and the size in bytes."""
 
 
+class NotConnectedError(Exception):
+    """There is no connection to the bus: why."""
+
+
 class _Client(Client):
     """A client that survives a subject which is not UTF-8, and that is not talked out of TLS.
 
@@ -143,6 +147,41 @@ async def connect(settings: Settings, role: str, *, inbox: str = "", token: Call
             await asyncio.sleep(_REFUSED_S if _REFUSED in str(error) else _RETRY_S)
         else:
             return client
+
+
+async def connect_once(settings: Settings, role: str, within_s: float) -> Client:
+    """Connect for a look: one attempt, and no other one when the connection is lost.
+
+    Raises:
+        NotConnectedError: why there is none after `within_s`.
+        SettingsError: a setting of TLS is not what it should be.
+    """
+    pem = _pem(settings)
+    tls = pem.context() if settings.nats_url.startswith(TLS_SCHEME) else None
+    said: list[str] = []
+
+    async def on_error(error: Exception) -> None:
+        said.append(pem.explain(error))
+
+    client = _Client(tls=tls is not None)
+    try:
+        async with asyncio.timeout(within_s):
+            await client.connect(
+                settings.nats_url,
+                name=role,
+                user=settings.nats_user or None,
+                password=settings.nats_password or None,
+                tls=tls,
+                tls_hostname=settings.nats_tls_server_name or None,
+                inbox_prefix=permissions.inbox_prefix(role).encode(),
+                allow_reconnect=False,
+                max_reconnect_attempts=1,  # of the first connection as well, and 0 would be for ever
+                reconnect_time_wait=0,
+                error_cb=on_error,
+            )
+    except _LOST as error:
+        raise NotConnectedError(said[0] if said else pem.explain(error)) from error
+    return client
 
 
 def _pem(settings: Settings) -> Pem:

@@ -277,7 +277,7 @@ def test_an_older_schema_is_a_limit(environment: dict[str, str], tmp_path: Path)
     [
         ("tcp:127.0.0.1:1", "Connect call failed"),
         ("unix:/nowhere/nb.sock", "No such file"),
-        ("tcp:x", "unix:PATH or tcp:HOST:PORT is allowed"),
+        ("tcp:x", "unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT is allowed"),
     ],
 )
 def test_a_database_that_is_away(environment: dict[str, str], remote: str, reason: str) -> None:

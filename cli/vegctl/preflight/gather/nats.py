@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 from typing import Final
 
-import nats
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 
-from veg_contracts.permissions import inbox_prefix
-from veg_runtime.settings import Settings
+from veg_runtime import bus
+from veg_runtime.settings import Settings, SettingsError
 from vegctl.preflight.bus import STREAMS
 from vegctl.preflight.facts import Bus, Unreached
 
@@ -25,27 +24,14 @@ async def look(settings: Settings) -> Bus | Unreached | None:
     """Connect once, and ask; None where there is no URL."""
     if not settings.nats_url:
         return None
-    said: list[str] = []
-
-    async def on_error(error: Exception) -> None:
-        said.append(str(error) or repr(error))
-
-    client = Client()
     try:
-        async with asyncio.timeout(_CONNECT_S):
-            await client.connect(
-                settings.nats_url,
-                user=settings.nats_user or None,
-                password=settings.nats_password or None,
-                inbox_prefix=inbox_prefix(settings.nats_user or _ROLE).encode(),
-                allow_reconnect=False,
-                max_reconnect_attempts=1,  # also of the first connection, and 0 would be for ever
-                reconnect_time_wait=0,
-                error_cb=on_error,
-            )
+        client = await bus.connect_once(settings, settings.nats_user or _ROLE, _CONNECT_S)
+    except (bus.NotConnectedError, SettingsError) as error:
+        return Unreached(where=settings.nats_url, reason=str(error))
+    try:
         return await _look(client, settings.nats_user)
     except _LOST as error:
-        return Unreached(where=settings.nats_url, reason=said[0] if said else str(error) or repr(error))
+        return Unreached(where=settings.nats_url, reason=str(error) or repr(error))
     finally:
         with contextlib.suppress(*_LOST):
             async with asyncio.timeout(_CLOSE_S):

@@ -3,6 +3,8 @@
 from typing import Any, Final
 
 from veg_contracts import names
+from veg_runtime.settings import SettingsError
+from veg_runtime.tls import Pem
 from vegctl.preflight.facts import BfdPort, Northbound, Route, Unreached
 from vegctl.preflight.gather.ovsdb import Ovsdb, OvsdbError, connected
 from vegctl.preflight.ovn import NEEDED, ROUTES
@@ -16,14 +18,14 @@ _DEFAULTS: Final = ("0.0.0.0/0", "::/0")
 Json = dict[str, Any]
 
 
-async def look(remotes: str) -> Northbound | Unreached | None:
+async def look(remotes: str, pem: Pem) -> Northbound | Unreached | None:
     """Ask the first server that answers; None where there is none to ask."""
     if not remotes:
         return None
     try:
-        async with connected(remotes, _DATABASE) as database:
+        async with connected(remotes, _DATABASE, pem) as database:
             return await _look(database)
-    except OvsdbError as error:
+    except (OvsdbError, SettingsError) as error:
         return Unreached(where=remotes, reason=str(error))
 
 

@@ -3,14 +3,18 @@
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+
+from veg_runtime.tls import Pem
 
 _CONNECT_S: Final = 3.0
 _ANSWER_S: Final = 10.0
 _CHUNK: Final = 1 << 16
 
 Json = dict[str, Any]
+Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class OvsdbError(Exception):
@@ -20,8 +24,9 @@ class OvsdbError(Exception):
 class Ovsdb:
     """A connection to one server. Every method raises OvsdbError."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, database: str) -> None:
-        self._reader, self._writer, self._database = reader, writer, database
+    def __init__(self, streams: Streams, database: str, pem: Pem) -> None:
+        self._reader, self._writer = streams
+        self._database, self._pem = database, pem
         self._number = 0
 
     async def schema(self) -> Json:
@@ -45,8 +50,10 @@ class Ovsdb:
                 return await self._answer()
         except TimeoutError as error:
             raise OvsdbError(f"no answer within {_ANSWER_S:.0f} s") from error
-        except (OSError, ValueError) as error:
-            raise OvsdbError(str(error) or repr(error)) from error
+        except OSError as error:  # a server of TLS 1.3 refuses our certificate here: for us the handshake is over
+            raise OvsdbError(_why(error, self._pem)) from error
+        except ValueError as error:
+            raise OvsdbError(str(error)) from error
 
     async def _answer(self) -> Any:
         """The result of the last request. In between the server may ask whether we live, and need not be told."""
@@ -76,39 +83,50 @@ def _result(message: Json) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def connected(remotes: str, database: str) -> AsyncIterator[Ovsdb]:
-    """A connection to the first of several remotes, by commas, that answers: `unix:…` or `tcp:…`.
+async def connected(remotes: str, database: str, pem: Pem) -> AsyncIterator[Ovsdb]:
+    """A connection to the first of several remotes, by commas, that answers: `unix:…`, `tcp:…` or `ssl:…` by `pem`.
 
     Raises:
         OvsdbError: none does; it says why of each.
+        SettingsError: one of the texts of `pem` is not what it should be.
     """
     reasons = []
     for remote in filter(None, map(str.strip, remotes.split(","))):
         try:
             async with asyncio.timeout(_CONNECT_S):
-                reader, writer = await _open(remote)
+                streams = await _open(remote, pem)
         except TimeoutError:
             reasons.append(f"{remote}: no connection within {_CONNECT_S:.0f} s")
             continue
         except OSError as error:
-            reasons.append(f"{remote}: {error.strerror or error}")
+            reasons.append(f"{remote}: {_why(error, pem)}")
             continue
         try:
-            yield Ovsdb(reader, writer, database)
+            yield Ovsdb(streams, database, pem)
         finally:
-            writer.close()
+            streams[1].close()
         return
     raise OvsdbError("; ".join(reasons))
 
 
-async def _open(remote: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _open(remote: str, pem: Pem) -> Streams:
     kind, _, where = remote.partition(":")
     if kind == "unix":
         return await asyncio.open_unix_connection(where)
     host, _, port = where.rpartition(":")
     if kind == "tcp" and host and port.isdigit():
         return await asyncio.open_connection(host.strip("[]"), int(port))
-    raise OvsdbError(f"{remote}: unix:PATH or tcp:HOST:PORT is allowed")
+    if kind == "ssl" and host and port.isdigit():
+        context = pem.context()
+        context.check_hostname = False  # as OVN itself: certificates of ovs-pki name nobody
+        return await asyncio.open_connection(host.strip("[]"), int(port), ssl=context)
+    raise OvsdbError(f"{remote}: unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT is allowed")
+
+
+def _why(error: OSError, pem: Pem) -> str:
+    if isinstance(error, ssl.SSLError):
+        return pem.explain(error)
+    return error.strerror or str(error) or repr(error)
 
 
 def _plain(value: Any) -> Any:

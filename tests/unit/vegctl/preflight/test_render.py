@@ -3,11 +3,12 @@
 import json
 
 import yaml
-from support.preflight import CUSTOM, cluster, facts
+from support.preflight import CUSTOM, ROOT, cluster, facts
 
 from vegctl.preflight import render
 from vegctl.preflight.derive import report
 from vegctl.preflight.facts import Unreached
+from vegctl.preflight.values import NAMES
 
 FOUND = report(facts(cluster=cluster(vpcs=CUSTOM), asked={"vpcs": ("vpc1",)}))
 
@@ -49,3 +50,12 @@ def test_where_nothing_is_known_no_settings_are_made_up() -> None:
     found = report(facts(cluster=Unreached(where="https://x", reason="refused")))
     assert "VEG_API_GROUP" not in render.as_text(found)
     assert json.loads(render.as_json(found))["values"] == {}
+
+
+def test_the_chart_has_every_value_that_is_printed() -> None:
+    values = yaml.safe_load((ROOT / "charts" / "vpc-egress-gateway" / "values.yaml").read_text())
+    for _, path in NAMES.values():
+        found = values
+        for name in path.split("."):
+            assert name in found, path
+            found = found[name]
