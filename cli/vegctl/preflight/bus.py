@@ -7,7 +7,12 @@ from veg_contracts import subjects
 from vegctl.preflight.facts import Bus, Unreached
 from vegctl.preflight.findings import Finding, blocker, ok, unknown
 
-STREAMS: Final = (subjects.EVENT_STREAM, subjects.COMMAND_STREAM, subjects.CONFIG_STREAM)
+STREAMS: Final = (
+    subjects.EVENT_STREAM,
+    subjects.AGENT_EVENT_STREAM,
+    subjects.COMMAND_STREAM,
+    subjects.CONFIG_STREAM,
+)
 
 
 def judge(found: Bus | Unreached | None) -> Iterator[Finding]:

@@ -28,5 +28,8 @@ def test_a_bus_that_cannot_be_used(found: Bus | Unreached | None, text: str, ver
 def test_streams_that_are_not_there_are_the_planners_to_make() -> None:
     found = report(facts(bus=msgspec.structs.replace(BUS, streams=(subjects.EVENT_STREAM,))))
     (streams,) = [each for each in found.findings if each.id == "bus.streams"]
-    assert streams.found == f"{subjects.COMMAND_STREAM}, {subjects.CONFIG_STREAM} not there yet"
+    assert (
+        streams.found
+        == f"{subjects.AGENT_EVENT_STREAM}, {subjects.COMMAND_STREAM}, {subjects.CONFIG_STREAM} not there yet"
+    )
     assert found.verdict is Verdict.WORKS
