@@ -47,6 +47,7 @@ SETS: Final[dict[str, tuple[str, Json]]] = {
                 "external": {
                     "url": "tls://10.0.0.10:4222",
                     "agentUrl": "tls://10.0.0.11:4223",
+                    "agentVia": "external",
                     "tls": {"caSecret": "nats-ca", "serverName": "nats.example", "clientSecret": "nats-client"},
                 },
             },

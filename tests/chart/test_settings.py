@@ -7,9 +7,11 @@ import msgspec
 import pytest
 from chart.rendering import SETS, containers, of_kind, variables, workloads
 
+from veg_bus_auth.main import BusAuthSettings
 from veg_kube_writer.main import KubeWriterSettings
 from veg_ovn_writer.main import OvnWriterSettings
 from veg_planner.main import ServiceSettings
+from veg_runtime import nkeys
 from veg_runtime.settings import load
 from veg_watcher.main import WatcherSettings
 
@@ -18,6 +20,7 @@ SETTINGS: dict[str, type[msgspec.Struct]] = {
     "planner": ServiceSettings,
     "ovn-writer": OvnWriterSettings,
     "kube-writer": KubeWriterSettings,
+    "bus-auth": BusAuthSettings,
 }
 
 
@@ -38,7 +41,12 @@ def test_variables_are_settings(name: str, role: str) -> None:
 def test_the_program_takes_the_values(name: str, role: str) -> None:
     """As kubelet gives them: with addresses of Services filled in, and with files that are there."""
     (container,) = (c for each in workloads(name) for c in containers(each) if c["name"] == role)
-    contents = {"VEG_NATS_PASSWORD": "secret", "VEG_POSTGRES_URL": "postgresql+psycopg://veg_planner:secret@/veg"}
+    contents = {
+        "VEG_NATS_PASSWORD": "secret",
+        "VEG_POSTGRES_URL": "postgresql+psycopg://veg_planner:secret@/veg",
+        "VEG_ISSUER_SEED": nkeys.new_seed(nkeys.Kind.ACCOUNT),
+        "VEG_XKEY_SEED": nkeys.new_seed(nkeys.Kind.CURVE),
+    }
     environment = {}
     for variable, value in variables(container).items():
         read = variable.removesuffix("_FILE")
@@ -53,7 +61,7 @@ def authority() -> str:
     return base64.b64decode(secret["data"]["ca.crt"]).decode()
 
 
-@pytest.mark.parametrize("role", [*SETTINGS, "bus-auth", "migrate", "preflight"])
+@pytest.mark.parametrize("role", [*SETTINGS, "migrate", "preflight"])
 @pytest.mark.parametrize("name", SETS)
 def test_a_variable_that_names_a_file_names_one_that_is_mounted(name: str, role: str) -> None:
     for workload in workloads(name):
