@@ -13,6 +13,8 @@ from functional.chart.conftest import Cluster
 from functional.control_plane import RefusedError
 from functional.servers import Postgres
 
+from veg_runtime.nkeys import Curve, Kind, Signer
+
 NAMESPACE = "kube-system"
 SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
 # Keys of nobody.
@@ -39,7 +41,8 @@ class Account:
 
     def run(self, *names: str) -> subprocess.CompletedProcess[str]:
         address = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(self._cluster.plane.port)}
-        environment = os.environ | address | {"SERVICE_ACCOUNT_DIRECTORY": str(self._directory)}
+        programs = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # vegctl's are in its image
+        environment = os.environ | programs | address | {"SERVICE_ACCOUNT_DIRECTORY": str(self._directory)}
         argv = [sys.executable, str(CHART / "files" / "make_secrets.py"), NAMESPACE, *names]
         return subprocess.run(argv, check=False, capture_output=True, text=True, env=environment, timeout=60)
 
@@ -73,6 +76,17 @@ def test_what_is_missing_is_made_once_and_never_printed(account: Account) -> Non
     assert (again.returncode, again.stdout) == (0, f"{NAMESPACE}/veg-postgres: nothing was missing\n")
     assert account.data("veg-postgres") == made
     assert not [value for value in passwords if value in first.stdout + first.stderr]
+
+
+def test_the_key_pairs_of_the_bus_are_pairs_and_never_printed(account: Account) -> None:
+    account.give("veg-bus", {})
+    done = account.run("veg-bus")
+    assert done.returncode == 0, done.stderr
+    made = account.data("veg-bus")
+    assert Signer.read(Kind.ACCOUNT, made["issuer-seed"]).public == made["issuer"]
+    assert Curve.read(made["xkey-seed"]).public == made["xkey"]
+    assert f'AUTH_ISSUER: "{made["issuer"]}"' in made["secrets.conf"]
+    assert not [value for value in made.values() if value in done.stdout + done.stderr]
 
 
 def test_what_is_there_is_kept_and_the_rest_is_added(account: Account) -> None:
