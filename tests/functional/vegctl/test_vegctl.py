@@ -46,6 +46,17 @@ def vegctl(database: Database, *arguments: str) -> Result:
 
 
 @pytest.mark.usefixtures("decider")
+def test_the_database_may_be_named_by_a_file(database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "postgres-url"
+    file.write_text(f"{database.url('veg_reader')}\n")
+    result = CliRunner().invoke(main, ["get"], env={"VEG_POSTGRES_URL_FILE": str(file)})
+    assert result.exit_code == 0, result.output
+    missing = CliRunner().invoke(main, ["get"], env={"VEG_POSTGRES_URL_FILE": str(tmp_path / "none")})
+    assert missing.exit_code == 2
+    assert f"VEG_POSTGRES_URL_FILE={tmp_path}/none: No such file" in missing.output
+
+
+@pytest.mark.usefixtures("decider")
 def test_get_shows_every_gateway_and_how_far_each_part_is(database: Database) -> None:
     result = vegctl(database, "get")
     assert result.exit_code == 0, result.output
