@@ -97,6 +97,9 @@ def test_it_says_what_it_is(image: Image) -> None:
 def test_a_service_has_a_health_check(image: Image) -> None:
     wanted = image.config["Entrypoint"][0].startswith("veg-")
     assert bool(image.config.get("Healthcheck")) == wanted
+    if wanted:  # Compose asks for more than the image does
+        assert "/readyz" in image.run("veg-health", "/readyz").stderr
+        assert "/healthz" in image.run("veg-health").stderr
 
 
 def test_it_is_small(image: Image) -> None:
