@@ -36,6 +36,7 @@ _CONTROLLERS = (
     "podgc",
     "disruption",
     "serviceaccount",
+    "serviceaccount-token-controller",
     "root-ca-certificate-publisher-controller",
     "node-lifecycle-controller",
     "taint-eviction-controller",

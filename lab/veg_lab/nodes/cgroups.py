@@ -152,7 +152,8 @@ def end(path: str, *, spared: Iterable[int] = (), within_s: float = 15.0) -> Non
         for pid in left:
             process.send(pid, signal.SIGKILL)
         time.sleep(0.02)
-    for tree in _trees():
+    # Where version 2 is mounted beside version 1, runc makes them there, too.
+    for tree in (*_trees(), ROOT / "unified"):
         for directory in _all(tree / path):
             _remove(directory)
         for above in list(Path(path).parents)[:-1]:
