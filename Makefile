@@ -6,7 +6,7 @@ PACKAGES := libs/contracts/veg_contracts libs/runtime/veg_runtime services/watch
   services/ovn-writer/veg_ovn_writer services/kube-writer/veg_kube_writer services/bus-auth/veg_bus_auth services/gw-agent/veg_gw_agent services/gw-agent/veg_bfdd \
   cli/vegctl lab/veg_lab
 
-.PHONY: help setup demo demo-down check unit helm-lint functional e2e test images bench-failover bench-drain soak clean
+.PHONY: help setup demo demo-down check unit helm-lint functional e2e compose test images bench-failover bench-drain soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,7 +46,11 @@ e2e: setup ## The whole system in two labs, with real packets (about 20 min, plu
 	@$(PYTEST) tests/e2e -n 2 --dist loadfile -m "not timed"
 	@$(PYTEST) tests/e2e -m timed
 
-test: unit helm-lint functional e2e ## Every test
+compose: setup ## docker-compose.yml as it stands, beside a lab (3 min, plus 7 when images and Compose are to be built)
+	@lab/lab assets
+	@$(PYTEST) -s tests/compose
+
+test: unit helm-lint functional e2e compose ## Every test
 
 images: setup ## Build all images into the cache (4 min, seconds when little has changed) and look at what is in them
 	@scripts/images
