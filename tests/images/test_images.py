@@ -22,7 +22,7 @@ BOUNDS: dict[str, tuple[int, list[str], int]] = {
     "planner": (100, ["veg-planner"], 2),
     "ovn-writer": (100, ["veg-ovn-writer"], 2),
     "kube-writer": (100, ["veg-kube-writer"], 2),
-    "bus-auth": (110, ["veg-bus-auth"], 2),
+    "bus-auth": (100, ["veg-bus-auth"], 2),
     "migrations": (100, ["alembic", "--version"], 0),
     "vegctl": (100, ["vegctl", "--help"], 0),
     "gw-agent": (120, ["gw-agent", "--help"], 0),
