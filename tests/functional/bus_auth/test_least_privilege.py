@@ -88,6 +88,8 @@ async def _take(js: JetStreamContext, filtered: str, durable: str) -> None:
 async def reader(client: Client) -> None:
     js = client.jetstream(timeout=2)
     await js.streams_info()
+    for stream in subjects.STREAMS:
+        await js.stream_info(stream)
     keys = (await js.stream_info(subjects.CONFIG_STREAM, subjects_filter=subjects.CONFIG_KEYS)).state.subjects
     assert keys is not None
     for key in keys:

@@ -258,10 +258,11 @@ class Bus:
 
     def events(self) -> list[Envelope]:
         async def read(js: JetStreamContext) -> list[Envelope]:
-            info = await js.stream_info(subjects.AGENT_EVENT_STREAM)
-            messages = [
-                await js.get_msg(subjects.AGENT_EVENT_STREAM, seq=number + 1) for number in range(info.state.last_seq)
-            ]
+            state = (await js.stream_info(subjects.AGENT_EVENT_STREAM)).state
+            messages = []
+            for number in range(max(1, state.first_seq), state.last_seq + 1):
+                with suppress(nats.js.errors.NotFoundError):  # gone meanwhile, for a newer one
+                    messages.append(await js.get_msg(subjects.AGENT_EVENT_STREAM, seq=number))
             return [from_message(message.subject or "", message.headers, message.data or b"") for message in messages]
 
         return self.call(read)

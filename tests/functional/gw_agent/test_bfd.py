@@ -104,7 +104,7 @@ def test_sessions_are_up_through_nat_and_what_becomes_of_them_is_published(
     assert machine.nat() == ["-A POSTROUTING -s 10.16.0.0/16 -j MASQUERADE --random-fully"], "as in the document"
     for tables in ("iptables", "ip6tables"):
         assert raw(machine, tables) == UNTRACKED
-    assert agent.ready() == (True, "generation 1 is applied")
+    wait(lambda: agent.ready() == (True, "generation 1 is applied"), "readiness")
     peer.kill()
     wait(lambda: {each.local for each in changes(bus) if each.diagnostic.startswith("Control")} == {OWN, OWN6}, "down")
     last = {each.local: each.state for each in changes(bus)}
@@ -204,6 +204,6 @@ def test_through_restarts_of_the_speaker_and_of_the_bus_changes_come_once_and_in
     bus.put(config(1, "10.16.0.0/16"))
     agent.applies(1)
     wait(lambda: changes(bus)[-1].detect == 1099, "the newest ones", 30)
-    kept = [each.detect for each in changes(bus)[3:]]
+    kept = [each.detect for each in changes(bus)]
     assert kept == sorted(set(kept))
-    assert len(kept) in (1000, 1001), "the one that was being published may be the first one of all"
+    assert 250 < len(kept) <= 256, "nobody has read them, and the bus keeps so many of a pod"

@@ -161,10 +161,12 @@ def test_the_story_of_an_apply(decider: Decider, database: Database) -> None:
     for words in ("generation", "ovn.ensure-nb", "writer.command-applied nb", "ovn.rows-programmed", "all done"):
         assert words in story, words
     assert "hv_cfg_after_apply_ms" in story
-    first = run_query(database, "story.sql", "-v", "gateway=default/gateway1", "-v", "position=7")
+    (number,) = database.sql("select min(position) from apply").split()
+    position = f"position={number}"
+    first = run_query(database, "story.sql", "-v", "gateway=default/gateway1", "-v", position)
     assert "kube.ensure-workload" in first
     assert "k8s.object-changed Pod gateway1-0" in first
-    screen = run_query(database, "change.sql", "-v", "gateway=default/gateway1", "-v", "position=7")
+    screen = run_query(database, "change.sql", "-v", "gateway=default/gateway1", "-v", position)
     for words in (
         "Pod gateway1-0: Running",
         "orders kube.ensure-workload",
@@ -173,7 +175,7 @@ def test_the_story_of_an_apply(decider: Decider, database: Database) -> None:
     ):
         assert words in screen, words
     assert len(screen.splitlines()) <= 36
-    assert run_query(database, "change.sql", "-v", "gateway=gateway1", "-v", "position=7") == screen
+    assert run_query(database, "change.sql", "-v", "gateway=gateway1", "-v", position) == screen
 
 
 def test_every_query_of_the_cookbook_runs(decider: Decider, database: Database) -> None:

@@ -51,9 +51,16 @@ class Ovsdb:
         except TimeoutError as error:
             raise OvsdbError(f"no answer within {_ANSWER_S:.0f} s") from error
         except OSError as error:  # a server of TLS 1.3 refuses our certificate here: for us the handshake is over
-            raise OvsdbError(_why(error, self._pem)) from error
+            raise OvsdbError(self._why_closed(error)) from error
         except ValueError as error:
             raise OvsdbError(str(error)) from error
+
+    def _why_closed(self, error: OSError) -> str:
+        why = _why(error, self._pem)
+        if isinstance(error, ConnectionError) and self._writer.get_extra_info("ssl_object") is not None:
+            # What the server said of it was lost, as we were writing.
+            return f"{why}; does the server know the authority of {self._pem.prefix}_CERT?"
+        return why
 
     async def _answer(self) -> Any:
         """The result of the last request. In between the server may ask whether we live, and need not be told."""
