@@ -53,7 +53,7 @@ _PLACES: Final[dict[str, tuple[str, dict[str, str]]]] = {
 _VPCS: Final = ("bench", "ovn-cluster")
 _PORT: Final = "10.255.255.255,fdff::1"
 # Milliseconds: p99 at most, and none as long as the second one.
-TARGETS: Final = {"static routes": (500, 1000), "policies": (700, 1000), "local policies": (700, 1000)}
+TARGETS: Final = {"static routes": (500, 1000), "policies": (600, 1000), "local policies": (600, 1000)}
 
 
 @dataclass(frozen=True, slots=True)
