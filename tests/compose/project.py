@@ -59,6 +59,7 @@ def make(lab: Lab, made: paths.Lab, engine: Engine) -> Project:
         "OVN_NB_REMOTE": f"tcp:{machine}:6641",
         "OVN_SB_REMOTE": f"tcp:{machine}:6642",
         "GATEWAY_NATS_URL": planner.environment["VEG_AGENT_NATS_URL"].replace("nats://", "tls://"),
+        "GATEWAY_NATS_VIA": "cluster",
         "MANAGEMENT_NETWORK": planner.environment["VEG_MANAGEMENT_NETWORK"],
         "BFD_RELAY": "on",
         "SECRETS_DIR": str(own / "secrets"),
