@@ -170,6 +170,21 @@ def test_policies_name_the_addresses_that_are_given() -> None:
     assert rules["veg-migrate"]["egress"] == [to("10.0.1.5/32", 6432), dns]
 
 
+@pytest.mark.parametrize(
+    "network", [{"create": True}, {"existing": "kube-system/theirs"}], ids=lambda each: next(iter(each))
+)
+def test_a_bundled_bus_lets_the_management_network_in(network: Json) -> None:
+    done = template({"managementNetwork": {**network, "cidr": "10.9.0.0/16,fd09::/64"}})
+    (policy,) = (
+        each
+        for each in yaml.safe_load_all(done.stdout)
+        if each and each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == "veg-nats"
+    )
+    sources = [source for rule in policy["spec"]["ingress"] for source in rule["from"]]
+    assert {"ipBlock": {"cidr": "10.9.0.0/16"}} in sources
+    assert {"ipBlock": {"cidr": "fd09::/64"}} in sources
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_no_secret_is_in_a_rendered_object(name: str) -> None:
     made = {"veg-nats-tls", "veg-postgres-tls"}  # certificates of an evaluation, which Helm makes itself
