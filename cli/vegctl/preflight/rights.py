@@ -43,6 +43,7 @@ def needed(group: str) -> Mapping[str, tuple[Right, ...]]:
             *_rights("", "get", "pods"),
             *_rights("apps", "get", "replicasets deployments"),
             *_rights(group, "get", plural),
+            *_rights("", "get", "/readyz"),
         ),
     }
 

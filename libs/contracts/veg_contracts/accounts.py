@@ -13,6 +13,7 @@ from typing import Any, Final
 from veg_contracts import permissions, subjects
 from veg_contracts.permissions import (
     AGENT_ACCOUNT,
+    AGENT_CONNECTIONS_MAX,
     AGENT_SUBSCRIPTIONS_MAX,
     AUTH_ACCOUNT,
     BUS_AUTH,
@@ -67,9 +68,10 @@ def _lines(rights: dict[str, dict[str, Any]]) -> Iterator[str]:
     yield from _users(ROLES, rights)
     yield "  }"
     yield f"  {AGENT_ACCOUNT} {{"
-    # Of each connection. The server does not look at limits in the claims that an auth callout brings.
+    # Payload and subscriptions are of each connection. Limits in the claims of an auth callout are not looked at.
     most = f"max_payload: {subjects.AGENT_MESSAGE_BYTES_MAX}, max_subscriptions: {AGENT_SUBSCRIPTIONS_MAX}"
-    yield f"    limits {{ {most} }}"
+    # Of all of them together: whoever opens more takes the places of other pods, and none of a service.
+    yield f"    limits {{ max_connections: {AGENT_CONNECTIONS_MAX}, {most} }}"
     yield "    imports: ["
     for kind, subject in exports:
         yield f'      {{ {kind}: {{ account: {SERVICE_ACCOUNT}, subject: "{subject}" }} }}'

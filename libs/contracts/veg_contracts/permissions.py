@@ -28,6 +28,8 @@ SYSTEM_ACCOUNT: Final = "SYS"
 
 # Its config, its inbox; and as many again for a moment in which it makes them anew.
 AGENT_SUBSCRIPTIONS_MAX: Final = 8
+# Of all gateway pods of a cluster.
+AGENT_CONNECTIONS_MAX: Final = 4096
 
 
 def inbox_prefix(user: str) -> str:

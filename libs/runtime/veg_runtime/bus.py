@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 from nats.aio.transport import Transport
 from nats.js import JetStreamContext
 
-from veg_contracts import permissions, subjects
+from veg_contracts import addresses, permissions, subjects
 from veg_contracts.envelope import Envelope, to_body, to_headers
 from veg_runtime import logs
 from veg_runtime.settings import TLS_SCHEME, Settings
@@ -29,6 +29,8 @@ _CONNECT_S = 12
 _FETCH_WAIT_S = 5.0
 _ACK_WAIT_S = 30.0
 _PUBLISH_TIMEOUT_S = 5.0
+# The reply subject of what a stream delivers; what the server says of itself has none.
+_DELIVERED = b"$JS.ACK."
 _PING, _PONG = b"PING\r\n", b"PONG\r\n"
 
 _TOO_LARGE_FOR_STREAM = 10054  # JSStreamMessageExceedsMaximumErr of nats-server
@@ -47,10 +49,15 @@ class NotConnectedError(Exception):
 
 
 class _Client(Client):
-    """A client that survives a subject which is not UTF-8, and that is not talked out of TLS.
+    """A client that survives whatever somebody has published, and that is not talked out of TLS.
 
-    The server takes any bytes as a subject. The library's own client stops reading at the first one that it cannot
-    decode, and so every reader would stop for ever at one such message. Here it arrives with U+FFFD in its subject.
+    The server takes any bytes as a subject and as headers. The library's own client stops reading at the first ones
+    that it cannot decode, and so every reader would stop for ever at one such message. Here it arrives with U+FFFD in
+    its subject, and without headers. A header `Status` is the server's to write: with one that somebody else wrote,
+    the library would take a message for the end of a batch, and it would never be read nor acknowledged.
+
+    It connects to the servers that it was told, not to others that these advertise: a gateway pod has a way of its own
+    to the first ones alone, and its token would leave by the external network.
 
     Whether TLS begins is the server's to say, in plain text: for the library's own client `tls://` only names a port,
     and it would hand its password to whoever says no. And where the handshake fails it would wait for ever for the end
@@ -89,12 +96,20 @@ class _Client(Client):
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         if self._tls and initial_connection and not info.get("tls_required"):
             raise nats.errors.Error(f"VEG_NATS_URL begins with {TLS_SCHEME} and the server does without TLS")
-        await super()._process_info(info, initial_connection)
+        await super()._process_info({**info, "connect_urls": None}, initial_connection)
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        try:
+            return await super()._process_headers(headers)
+        except (UnicodeDecodeError, IndexError, ValueError):
+            return {}
 
     def _build_message(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
     ) -> Msg:
         text = subject.decode("utf-8", "replace").encode()
+        if headers and reply.startswith(_DELIVERED):
+            headers.pop(nats.js.api.Header.STATUS.value, None)
         message: Msg = super()._build_message(sid, text, reply, data, headers)
         return message
 
@@ -124,7 +139,7 @@ async def connect(settings: Settings, role: str, *, inbox: str = "", token: Call
         try:
             client = _Client(tls=tls is not None)
             await client.connect(
-                settings.nats_url,
+                list(addresses.split(settings.nats_url)),
                 name=role,
                 user=settings.nats_user or None,
                 password=settings.nats_password or None,
@@ -167,7 +182,7 @@ async def connect_once(settings: Settings, role: str, within_s: float) -> Client
     try:
         async with asyncio.timeout(within_s):
             await client.connect(
-                settings.nats_url,
+                list(addresses.split(settings.nats_url)),
                 name=role,
                 user=settings.nats_user or None,
                 password=settings.nats_password or None,

@@ -80,6 +80,8 @@ async def _watch_health(api: Api, client: Client, health: Health) -> None:
             health.set(False, f"API server: {error}")
         else:
             health.set(client.is_connected, "ready" if client.is_connected else "bus lost")
+        if client.is_closed:  # the library has given up for good, e.g. since the server has another password for us
+            raise RuntimeError("the bus has closed the connection")
         await asyncio.sleep(_LOOK_S)
 
 

@@ -42,6 +42,11 @@ class Outbox:
             self._filled.clear()
 
 
+def is_removal(headers: Mapping[str, str]) -> bool:
+    """Whether a message says that a key has no value any more."""
+    return headers.get("KV-Operation") in ("DEL", "PURGE")
+
+
 class Agent:
     """Holds the config, applies it, and checks it again and again."""
 
@@ -74,7 +79,7 @@ class Agent:
 
     def offer(self, headers: Mapping[str, str], body: bytes) -> None:
         """A value of the key, new or seen before: take it, or leave it and say why, once."""
-        if headers.get("KV-Operation") in ("DEL", "PURGE"):
+        if is_removal(headers):
             self._note("the config was removed from the bus; the held one stays")
             self._removed = True
             self._show_released()
@@ -84,8 +89,10 @@ class Agent:
         except configs.MalformedConfigError as error:
             self._refuse(headers, configs.identity(body), f"malformed config, the held one stays: {error}")
             return
-        # A successor of the same name: the removal itself may never be seen, as the bus keeps the last value only.
-        self._removed = self._held is not None and config.gateway_uid != self._settings.gateway_uid
+        # A successor of the same name: the removal itself may never be seen, as the bus keeps the last value only. What
+        # is another gateway's says nothing of ours.
+        if config.gateway == self._settings.gateway:
+            self._removed = self._held is not None and config.gateway_uid != self._settings.gateway_uid
         if self._accepts(config):
             self._take(_held(config, headers))
         self._show_released()

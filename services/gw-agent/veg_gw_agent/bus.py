@@ -15,7 +15,7 @@ from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
 from veg_contracts import permissions, subjects
-from veg_gw_agent.agent import Agent, Outbox
+from veg_gw_agent.agent import Agent, Outbox, is_removal
 from veg_gw_agent.settings import AgentSettings, Pod
 from veg_gw_agent.speaker import Changes
 from veg_runtime import bus, logs, tasks
@@ -59,7 +59,11 @@ async def _watch(client: Client, gateway: str, agent: Agent) -> None:
 
 
 async def _listen(client: Client, changes: Subscription, agent: Agent) -> None:
-    """Offer what comes, until it is time for another look: at once when the bus was away, as changes may be lost."""
+    """Offer what comes, until it is time for another look: at once when the bus was away, as changes may be lost.
+
+    A removal names no gateway, and other pods can have the answer to a question of theirs sent here (decision 0019): so
+    it is a reason to look, and believed only as the answer to a question of our own.
+    """
     clock = asyncio.get_running_loop().time
     end, reconnects = clock() + _LOOK_S, client.stats["reconnects"]
     while clock() < end and client.stats["reconnects"] == reconnects and not client.is_closed:
@@ -67,7 +71,10 @@ async def _listen(client: Client, changes: Subscription, agent: Agent) -> None:
             message = await changes.next_msg(timeout=_WAKE_S)
         except _LOST:
             continue  # nothing came, or the bus is away, which `bus.connect` logs
-        agent.offer(bus.headers_of(message), message.data)
+        headers = bus.headers_of(message)
+        if is_removal(headers):
+            return
+        agent.offer(headers, message.data)
 
 
 async def _look(js: JetStreamContext, subject: str, agent: Agent) -> None:

@@ -99,12 +99,13 @@ def rule_changes(want: tuple[Rule, ...], have: tuple[Rule, ...]) -> RuleChanges:
 
 
 def unreached(way: Way) -> tuple[str, ...]:
-    """What cannot be reached as the settings are, in words."""
-    return tuple(
+    """Why the bus cannot be reached as the settings are, in words: none where one of its addresses can."""
+    reasons = tuple(
         f"bus at {address}: VEG_BUS_GATEWAYS={way.gateways!r} has no gateway of IPv{addresses.family(address)}"
         for address in way.addresses
         if not addresses.of_family(way.gateways, addresses.family(address))
     )
+    return reasons if len(reasons) == len(way.addresses) else ()
 
 
 def _is_address(host: str) -> bool:

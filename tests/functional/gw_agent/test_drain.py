@@ -75,6 +75,9 @@ def test_the_gateway_is_deleted(machine: Machine, bus: Bus, agent: Agent, config
     wait(sign.exists, "shown again")
     bus.put(config(1, "10.16.0.0/16"))
     wait(lambda: not sign.exists(), "the same config is back", 3)
+    bus.put(PodConfig(gateway="default/other", gateway_uid="other", generation=99))
+    time.sleep(1)
+    assert not sign.exists(), "what is said of another gateway releases no pod of this one"
     bus.put(PodConfig(gateway=GATEWAY, gateway_uid="successor", generation=9))
     wait(sign.exists, "a successor of the same name: the gateway of this pod is gone", 3)
     agent.process.terminate()

@@ -44,7 +44,9 @@ def test_an_address_without_a_gateway_is_refused_and_named() -> None:
     only4 = Way(interface="eth0", gateways="10.16.0.1", addresses=WAY.addresses)
     assert way.routes(only4, "6") == ()
     assert [rule.destination for rule in way.rules(only4, "6")] == ["fd00:96::16/128"] * 2
-    assert way.unreached(only4) == ("bus at fd00:96::16: VEG_BUS_GATEWAYS='10.16.0.1' has no gateway of IPv6",)
+    assert way.unreached(only4) == (), "the other one is reached"
+    only6 = Way(interface="eth0", gateways="10.16.0.1", addresses=("fd00:96::16",))
+    assert way.unreached(only6) == ("bus at fd00:96::16: VEG_BUS_GATEWAYS='10.16.0.1' has no gateway of IPv6",)
 
 
 def test_each_address_is_looked_up_in_our_table_and_refused_after_it() -> None:
