@@ -36,11 +36,12 @@ def bus(nats_server: Nats) -> Bus:
 
 
 @pytest.fixture
-def make_writer(nats_server: Nats, nb: Ovsdb, tmp_path: Path) -> Iterator[Callable[[], Writer]]:
+def make_writer(nats_server: Nats, nb: Ovsdb, tmp_path: Path) -> Iterator[Callable[..., Writer]]:
+    """Starts a writer of this database, with these settings beside."""
     made: list[Writer] = []
 
-    def make() -> Writer:
-        writer = Writer(nats_server, nb, tmp_path / f"writer-{len(made)}.log")
+    def make(**settings: str) -> Writer:
+        writer = Writer(nats_server, nb, tmp_path / f"writer-{len(made)}.log", **settings)
         made.append(writer)
         writer.start()
         return writer

@@ -4,14 +4,13 @@ The test plays the chassis: it writes their rows as ovn-controller does.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import TypeAlias
 
 import pytest
 from functional.ovn_writer.harness import DOCUMENT, GATEWAY, SCALED, Bus, Writer, command, rows
 from functional.ovsdb import Northd, Ovsdb, run
-from functional.servers import Nats, wait_for
+from functional.servers import wait_for
 
 from veg_contracts.events import ChassisObserved, RowsProgrammed, SessionProgrammed
 from veg_contracts.intent import BfdSession, NbRows
@@ -56,24 +55,17 @@ def two(sb: Ovsdb) -> Node:
 
 
 @pytest.fixture
-def make_following(
-    nats_server: Nats, nb: Ovsdb, sb: Ovsdb, bus: Bus, tmp_path: Path, one: Node
-) -> Iterator[MakeWriter]:
+def make_following(make_writer: Callable[..., Writer], sb: Ovsdb, bus: Bus, one: Node) -> MakeWriter:
     """Writers that follow both databases, in which there is a chassis."""
     assert one.name
     made: list[Writer] = []
 
     def make() -> Writer:
-        settings = {"VEG_SB_REMOTE": sb.remote, "VEG_CHASSIS_SILENT_AFTER_S": str(BOUND_S)}
-        writer = Writer(nats_server, nb, tmp_path / f"following-{len(made)}.log", **settings)
-        made.append(writer)
-        writer.start()
+        made.append(make_writer(VEG_SB_REMOTE=sb.remote, VEG_CHASSIS_SILENT_AFTER_S=str(BOUND_S)))
         bus.wait_listed(len(made))
-        return writer
+        return made[-1]
 
-    yield make
-    for writer in made:
-        writer.kill()
+    return make
 
 
 @pytest.fixture

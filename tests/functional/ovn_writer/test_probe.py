@@ -1,15 +1,14 @@
 """Chassis are asked whether they live in a cluster where nothing changes: both databases, and a real northd."""
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import TypeAlias
 
 import pytest
 from functional.ovn_writer.harness import Bus, Writer, command
 from functional.ovn_writer.test_chassis import BOUND_S, Node, told
 from functional.ovsdb import Northd, Ovsdb
-from functional.servers import Nats, wait_for
+from functional.servers import wait_for
 
 from veg_contracts.events import ChassisObserved
 from veg_contracts.intent import BfdRouterPort, NbRows
@@ -40,27 +39,16 @@ def both(northd: Northd) -> tuple[Node, Node]:
 
 
 @pytest.fixture
-def make_asking(
-    nats_server: Nats, nb: Ovsdb, northd: Northd, both: tuple[Node, Node], tmp_path: Path
-) -> Iterator[MakeWriter]:
+def make_asking(make_writer: Callable[..., Writer], northd: Northd, both: tuple[Node, Node]) -> MakeWriter:
     """Writers that ask this often, where there are two chassis."""
     assert len(both) == 2
-    made: list[Writer] = []
 
     def make(probe_s: float) -> Writer:
-        settings = {
-            "VEG_SB_REMOTE": northd.sb.remote,
-            "VEG_CHASSIS_SILENT_AFTER_S": str(BOUND_S),
-            "VEG_CHASSIS_PROBE_S": str(probe_s),
-        }
-        writer = Writer(nats_server, nb, tmp_path / f"asking-{len(made)}.log", **settings)
-        made.append(writer)
-        writer.start()
-        return writer
+        return make_writer(
+            VEG_SB_REMOTE=northd.sb.remote, VEG_CHASSIS_SILENT_AFTER_S=str(BOUND_S), VEG_CHASSIS_PROBE_S=str(probe_s)
+        )
 
-    yield make
-    for writer in made:
-        writer.kill()
+    return make
 
 
 def apply(bus: Bus, generation: int, rows: NbRows) -> None:

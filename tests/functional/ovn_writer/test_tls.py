@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from functional.ovn_writer.harness import DOCUMENT, GATEWAY, ROUTER, Bus, Writer, command, found
 from functional.ovsdb import Ovsdb
-from functional.servers import Nats, free_port, wait_for
+from functional.servers import free_port, wait_for
 from support.certificates import Authority
 
 from veg_lab.certificates import Pair
@@ -56,8 +56,8 @@ def sb(tmp_path: Path, authority: Authority) -> Iterator[Secure]:
 
 
 @pytest.fixture
-def make_writer(nats_server: Nats, nb: Secure, ours: Pair, tmp_path: Path) -> Iterator[MakeWriter]:
-    made: list[Writer] = []
+def make_secure(make_writer: MakeWriter, nb: Secure, ours: Pair) -> MakeWriter:
+    """Writers that reach the database by TLS, trust this authority, and have these settings beside."""
 
     def make(authority: Authority, **settings: str) -> Writer:
         own = {
@@ -66,14 +66,9 @@ def make_writer(nats_server: Nats, nb: Secure, ours: Pair, tmp_path: Path) -> It
             "VEG_OVN_TLS_CERT_FILE": str(ours.certificate),
             "VEG_OVN_TLS_KEY_FILE": str(ours.key),
         }
-        writer = Writer(nats_server, nb, tmp_path / f"writer-{len(made)}.log", **{**own, **settings})
-        made.append(writer)
-        writer.start()
-        return writer
+        return make_writer(**{**own, **settings})
 
-    yield make
-    for writer in made:
-        writer.kill()
+    return make
 
 
 def reasons(writer: Writer) -> list[str]:
@@ -81,10 +76,10 @@ def reasons(writer: Writer) -> list[str]:
 
 
 def test_rows_are_written_and_chassis_followed_by_ssl(
-    nb: Secure, sb: Secure, bus: Bus, authority: Authority, make_writer: MakeWriter
+    nb: Secure, sb: Secure, bus: Bus, authority: Authority, make_secure: MakeWriter
 ) -> None:
     sb.sbctl("chassis-add", "one", "geneve", "127.0.0.2")
-    writer = make_writer(authority, VEG_SB_REMOTE=sb.secure_remote)
+    writer = make_secure(authority, VEG_SB_REMOTE=sb.secure_remote)
     bus.send(command(1, DOCUMENT))
     bus.wait_event(f"uid-{GATEWAY}/1/nb/applied")
     assert [row["priority"] for row in found(nb)[ROUTER]] == [29100]
@@ -92,9 +87,9 @@ def test_rows_are_written_and_chassis_followed_by_ssl(
 
 
 def test_a_server_of_another_authority_is_refused_again_and_again(
-    nb: Secure, tmp_path: Path, make_writer: MakeWriter
+    nb: Secure, tmp_path: Path, make_secure: MakeWriter
 ) -> None:
-    writer = make_writer(Authority(tmp_path / "other"))
+    writer = make_secure(Authority(tmp_path / "other"))
     wait_for("the writer to try again", lambda: len(reasons(writer)) >= 3)
     assert set(reasons(writer)) == {f"{nb.secure_remote}: {STRANGE}"}
     assert writer.alive
@@ -102,20 +97,20 @@ def test_a_server_of_another_authority_is_refused_again_and_again(
 
 
 def test_a_server_that_refuses_our_certificate_says_so(
-    nb: Secure, tmp_path: Path, authority: Authority, make_writer: MakeWriter
+    nb: Secure, tmp_path: Path, authority: Authority, make_secure: MakeWriter
 ) -> None:
     stranger = Authority(tmp_path / "other").issue("ovn-writer")
     files = {"VEG_OVN_TLS_CERT_FILE": str(stranger.certificate), "VEG_OVN_TLS_KEY_FILE": str(stranger.key)}
-    writer = make_writer(authority, **files)
+    writer = make_secure(authority, **files)
     refused = f"{nb.secure_remote}: VEG_OVN_TLS_CERT: the server refuses us: tlsv1 alert unknown ca"
     wait_for("the reason", lambda: refused in reasons(writer))
     assert writer.alive
 
 
 def test_a_certificate_that_expires_while_we_are_connected_is_told_and_its_successor_taken(
-    nb: Secure, bus: Bus, authority: Authority, make_writer: MakeWriter
+    nb: Secure, bus: Bus, authority: Authority, make_secure: MakeWriter
 ) -> None:
-    writer = make_writer(authority)
+    writer = make_secure(authority)
     bus.wait_listed()
     nb.kill()
     authority.issue("nb", expired=True)
@@ -129,13 +124,13 @@ def test_a_certificate_that_expires_while_we_are_connected_is_told_and_its_succe
 
 
 def test_chassis_are_not_followed_by_a_server_of_another_authority(
-    bus: Bus, tmp_path: Path, authority: Authority, make_writer: MakeWriter
+    bus: Bus, tmp_path: Path, authority: Authority, make_secure: MakeWriter
 ) -> None:
     other = Authority(tmp_path / "other")
     strange = Secure(tmp_path, "sb", other.issue("sb"), other)
     strange.start()
     try:
-        writer = make_writer(authority, VEG_SB_REMOTE=strange.secure_remote)
+        writer = make_secure(authority, VEG_SB_REMOTE=strange.secure_remote)
         bus.wait_listed()
         writer.wait_says(f'"reason": "{strange.secure_remote}: {STRANGE}"')
     finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 from functional.servers import Nats
 from nats.aio.msg import Msg
 
@@ -10,6 +11,15 @@ from veg_planner.bus.streams import ensure_streams
 from veg_runtime import bus
 
 _DEADLINE_S = 30
+
+
+async def test_of_several_servers_one_that_answers_is_enough(nats_server: Nats) -> None:
+    there = nats_server.settings("planner")
+    several = msgspec.structs.replace(there, nats_url=f"nats://127.0.0.1:1,{there.nats_url}")
+    async with asyncio.timeout(_DEADLINE_S):
+        client = await bus.connect(several, "planner")
+    assert client.is_connected
+    await client.close()
 
 
 async def test_a_consumer_goes_on_after_the_bus_has_lost_its_files(nats_server: Nats) -> None:
