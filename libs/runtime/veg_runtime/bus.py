@@ -101,7 +101,7 @@ class _Client(Client):
     async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
         try:
             return await super()._process_headers(headers)
-        except (UnicodeDecodeError, IndexError, ValueError):
+        except (IndexError, ValueError):
             return {}
 
     def _build_message(
@@ -124,7 +124,7 @@ async def connect(settings: Settings, role: str, *, inbox: str = "", token: Call
         SettingsError: a setting of TLS is not what it should be.
     """
     pem = _pem(settings)
-    tls = pem.context() if settings.nats_url.startswith(TLS_SCHEME) else None
+    options = _options(settings, role, pem)
 
     async def on_error(error: Exception) -> None:
         log.warning("bus error", error=pem.explain(error))
@@ -137,17 +137,11 @@ async def connect(settings: Settings, role: str, *, inbox: str = "", token: Call
 
     while True:
         try:
-            client = _Client(tls=tls is not None)
+            client = _Client(tls=options["tls"] is not None)
             await client.connect(
-                list(addresses.split(settings.nats_url)),
-                name=role,
-                user=settings.nats_user or None,
-                password=settings.nats_password or None,
+                **options | ({"inbox_prefix": inbox.encode()} if inbox else {}),
                 token=token,
                 connect_timeout=_CONNECT_S,
-                tls=tls,
-                tls_hostname=settings.nats_tls_server_name or None,
-                inbox_prefix=(inbox or permissions.inbox_prefix(role)).encode(),
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=_RETRY_S,  # type: ignore[arg-type]  # it goes to asyncio.sleep
                 ping_interval=5,
@@ -172,23 +166,17 @@ async def connect_once(settings: Settings, role: str, within_s: float) -> Client
         SettingsError: a setting of TLS is not what it should be.
     """
     pem = _pem(settings)
-    tls = pem.context() if settings.nats_url.startswith(TLS_SCHEME) else None
+    options = _options(settings, role, pem)
     said: list[str] = []
 
     async def on_error(error: Exception) -> None:
         said.append(pem.explain(error))
 
-    client = _Client(tls=tls is not None)
+    client = _Client(tls=options["tls"] is not None)
     try:
         async with asyncio.timeout(within_s):
             await client.connect(
-                list(addresses.split(settings.nats_url)),
-                name=role,
-                user=settings.nats_user or None,
-                password=settings.nats_password or None,
-                tls=tls,
-                tls_hostname=settings.nats_tls_server_name or None,
-                inbox_prefix=permissions.inbox_prefix(role).encode(),
+                **options,
                 allow_reconnect=False,
                 max_reconnect_attempts=1,  # of the first connection as well, and 0 would be for ever
                 reconnect_time_wait=0,
@@ -197,6 +185,19 @@ async def connect_once(settings: Settings, role: str, within_s: float) -> Client
     except _LOST as error:
         raise NotConnectedError(said[0] if said else pem.explain(error)) from error
     return client
+
+
+def _options(settings: Settings, role: str, pem: Pem) -> dict[str, Any]:
+    """What every connection of a role takes: where to, as whom, and whom to trust."""
+    return {
+        "servers": list(addresses.split(settings.nats_url)),
+        "name": role,
+        "user": settings.nats_user or None,
+        "password": settings.nats_password or None,
+        "tls": pem.context() if settings.nats_url.startswith(TLS_SCHEME) else None,
+        "tls_hostname": settings.nats_tls_server_name or None,
+        "inbox_prefix": permissions.inbox_prefix(role).encode(),
+    }
 
 
 def _pem(settings: Settings) -> Pem:
